@@ -1,0 +1,216 @@
+package debezium
+
+import (
+	"bytes"
+	"math/big"
+
+	"github.com/cdcd-project/cdcd/internal/row"
+)
+
+// maxDecimalBytes bounds an unscaled value: MySQL's largest decimal of 65 digits needs 28 bytes.
+const maxDecimalBytes = 64
+
+// decodeDecimal decodes Connect's Decimal: by default the base64 of the unscaled value, big endian in two's complement;
+// with decimal.format=NUMERIC a JSON number. The scale is that of the record's own schema.
+func decodeDecimal(s *scanner, f *field, v *row.Vector) bool {
+	if s.peek() != '"' {
+		return decodeDecimalNumber(s, f, v)
+	}
+	x, ok := s.unscaled(f)
+	if !ok {
+		return false
+	}
+	d, ok := fromTwosComplement(x, int(f.scale))
+	if !ok || !d.fits(f.precision) {
+		return s.fail(OutOfRange, "more digits than %s has", f.kind)
+	}
+	return s.appendDecimal(d, f, v)
+}
+
+// unscaled reads the base64 of a Decimal's or Bits' bytes.
+func (s *scanner) unscaled(f *field) ([]byte, bool) {
+	text, ok := s.string(f)
+	if !ok {
+		return nil, false
+	}
+	if s.base64.DecodedLen(len(text)) > len(s.small) {
+		return nil, s.fail(OutOfRange, "more bytes than %s has", f.kind)
+	}
+	n, ok := s.decodeBase64(s.small[:], text)
+	if !ok || n == 0 {
+		return nil, s.fail(InvalidBase64, "no standard base64 of %s", f.kind)
+	}
+	return s.small[:n], true
+}
+
+// decodeBase64 decodes strictly: every character counts, where encoding/base64 would pass over line breaks.
+func (s *scanner) decodeBase64(dst, text []byte) (n int, ok bool) {
+	n, err := s.base64.Decode(dst, text)
+	padding := 0
+	for padding < len(text) && text[len(text)-1-padding] == '=' {
+		padding++
+	}
+	return n, err == nil && len(text)%4 == 0 && n == len(text)/4*3-padding
+}
+
+func decodeDecimalNumber(s *scanner, f *field, v *row.Vector) bool {
+	if c := s.peek(); c != '-' && c-'0' > 9 {
+		return s.mismatch(f)
+	}
+	token, _, ok := s.number()
+	return ok && s.appendDecimalText(token, f, v)
+}
+
+// decodeDecimalText decodes a decimal printed as text (decimal.handling.mode=string).
+func decodeDecimalText(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	return ok && s.appendDecimalText(text, f, v)
+}
+
+// decodeUntypedDecimal decodes a decimal column of a record without schema. A number is unambiguous. A string may be
+// base64 or text: text of a column with a scale has a decimal point, which base64 has not; but four digits of
+// a column without scale may be either, and are refused.
+func decodeUntypedDecimal(s *scanner, f *field, v *row.Vector) bool {
+	if s.peek() != '"' {
+		return decodeDecimalNumber(s, f, v)
+	}
+	start := s.pos
+	text, ok := s.string(f)
+	if !ok {
+		return false
+	}
+	digitsOnly := len(text) > 0 && digits(text, 0) == len(text)
+	switch {
+	case digitsOnly && v.Type.Scale == 0 && len(text)%4 == 0:
+		return s.fail(TypeMismatch, "a string of digits may be a decimal's text or its base64: enable schemas in the converter, or set decimal.format=NUMERIC")
+	case digitsOnly && len(text)%4 != 0, bytes.ContainsAny(text, ".-"):
+		return s.appendDecimalText(text, f, v)
+	}
+	s.pos = start
+	return decodeDecimal(s, f, v)
+}
+
+func (s *scanner) appendDecimalText(text []byte, f *field, v *row.Vector) bool {
+	d, well, fits := parseDecimal(text)
+	if !well {
+		return s.fail(TypeMismatch, "text that is no number where %s is due", f.kind)
+	}
+	if !fits {
+		return s.fail(OutOfRange, "more digits than %s has", f.kind)
+	}
+	return s.appendDecimal(d, f, v)
+}
+
+// appendDecimal appends d at the column's scale, exactly.
+func (s *scanner) appendDecimal(d decimal, f *field, v *row.Vector) bool {
+	if f.precision > 0 { // The record's own schema bounds the value, whatever the column would hold.
+		if own, ok := d.rescaled(f.scale); !ok || !own.fits(f.precision) {
+			return s.fail(OutOfRange, "more digits than %s has", f.kind)
+		}
+	}
+	d, ok := d.rescaled(v.Type.Scale)
+	if !ok || !d.fits(v.Type.Precision) {
+		return s.fail(OutOfRange, "a number that %s cannot hold exactly", v.Type)
+	}
+	v.AppendDecimal(d.signed())
+	return true
+}
+
+// decodeUnsigned decodes a BIGINT UNSIGNED in bigint.unsigned.handling.mode=long, which wraps at 2^63.
+func decodeUnsigned(s *scanner, f *field, v *row.Vector) bool {
+	x, ok := s.int64(f)
+	return ok && s.appendDecimal(decimal{magnitude: uint128{lo: uint64(x)}}, f, v)
+}
+
+// decodeBits decodes BIT(n): the base64 of ceil(n/8) bytes, little endian.
+func decodeBits(s *scanner, f *field, v *row.Vector) bool {
+	bytes, ok := s.unscaled(f)
+	if !ok {
+		return false
+	}
+	var x uint64
+	for i, b := range bytes {
+		if b != 0 && (i >= 8 || f.bits < 64 && uint64(b)<<(8*i) >= 1<<f.bits) {
+			return s.fail(OutOfRange, "more bits than %s has", f.kind)
+		}
+		if i < 8 {
+			x |= uint64(b) << (8 * i)
+		}
+	}
+	if v.Type.Kind == row.Decimal {
+		return s.appendDecimal(decimal{magnitude: uint128{lo: x}}, f, v)
+	}
+	v.AppendInt64(int64(x)) // Fewer than 64 bits.
+	return true
+}
+
+// decodeBigDecimal decodes a Decimal of more digits than any Iceberg decimal has (MySQL allows 65), as its plain text.
+func decodeBigDecimal(s *scanner, f *field, v *row.Vector) bool {
+	unscaled := new(big.Int)
+	if s.peek() == '"' {
+		x, ok := s.unscaled(f)
+		if !ok {
+			return false
+		}
+		unscaled.SetBytes(x)
+		if x[0]&0x80 != 0 {
+			unscaled.Sub(unscaled, new(big.Int).Lsh(big.NewInt(1), uint(8*len(x))))
+		}
+	} else if !s.bigNumber(f, unscaled) {
+		return false
+	}
+	text := plainText(unscaled, int(f.scale))
+	if digitCount(unscaled) > int(f.precision) {
+		return s.fail(OutOfRange, "more digits than %s has", f.kind)
+	}
+	v.AppendBytes(text)
+	return true
+}
+
+// bigNumber reads a JSON number into the unscaled value at f's scale.
+func (s *scanner) bigNumber(f *field, unscaled *big.Int) bool {
+	if c := s.peek(); c != '-' && c-'0' > 9 {
+		return s.mismatch(f)
+	}
+	token, _, ok := s.number()
+	if !ok {
+		return false
+	}
+	mantissa, exponent := token, 0
+	if i := bytes.IndexAny(token, "eE"); i >= 0 {
+		mantissa = token[:i]
+		exponent, _ = parseExponent(token[i+1:])
+	}
+	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
+	unscaled.SetString(string(whole)+string(fraction), 10)
+	shift := exponent - len(fraction) + int(f.scale)
+	if max(shift, -shift) > maxNumberBytes {
+		return unscaled.Sign() == 0 || s.fail(OutOfRange, "a number beyond %s", f.kind)
+	}
+	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(shift, -shift))), nil)
+	if shift >= 0 {
+		unscaled.Mul(unscaled, power)
+		return true
+	}
+	rest := new(big.Int)
+	unscaled.QuoRem(unscaled, power, rest)
+	return rest.Sign() == 0 || s.fail(OutOfRange, "more digits than %s has", f.kind)
+}
+
+func digitCount(x *big.Int) int { return len(new(big.Int).Abs(x).String()) }
+
+// plainText writes unscaled * 10^-scale without an exponent.
+func plainText(unscaled *big.Int, scale int) []byte {
+	text := new(big.Int).Abs(unscaled).Append(nil, 10)
+	for len(text) <= scale {
+		text = append([]byte{'0'}, text...)
+	}
+	if scale > 0 {
+		whole := len(text) - scale
+		text = append(text[:whole:whole], append([]byte{'.'}, text[whole:]...)...)
+	}
+	if unscaled.Sign() < 0 {
+		text = append([]byte{'-'}, text...)
+	}
+	return text
+}

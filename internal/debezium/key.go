@@ -1,0 +1,223 @@
+package debezium
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/cdcd-project/cdcd/internal/row"
+)
+
+// recordKey decodes the canonical key from the record key into eventKey. With configured identifier columns told is
+// false if the record key does not have them all; without, it is never false.
+func (d *Decoder) recordKey(key []byte) (told bool, err error) {
+	if d.boundErr != nil {
+		return false, d.boundErr
+	}
+	e, told, err := d.openKey(key)
+	if !told || err != nil {
+		return false, err
+	}
+	p := d.untypedKey
+	if e != nil && e.root != nil {
+		if p, err = d.keyProjection(e); p == nil || err != nil {
+			return false, err
+		}
+	}
+	filled, ok := d.object(p, d.keyRows)
+	if !ok || !d.finish() {
+		d.keyRows.Drop()
+		return false, d.keyError()
+	}
+	if filled < len(d.keyRows.Vectors) {
+		d.keyRows.Drop()
+		if len(d.configured) > 0 {
+			return false, nil
+		}
+		return false, d.keyChange(p.present(), "the record key")
+	}
+	return true, d.canonicalKey("the record key")
+}
+
+// openKey starts to scan a record key. told is false if there is none, which is an error unless identifier columns are
+// configured.
+func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
+	s := &d.scan
+	if len(d.configured) > 0 && !startsObject(key) {
+		return nil, false, nil // Not a JSON object: it carries no columns.
+	}
+	if key == nil {
+		return nil, false, errorf(NullKey, "the record has no key, and no identifier columns are configured")
+	}
+	e, ok := d.unwrap(&d.keys, key)
+	if ok && s.peek() == 'n' {
+		return nil, false, d.nullKey()
+	}
+	if ok && s.peek() != '{' {
+		ok = s.fail(NotAnObject, "the payload is no JSON object")
+	}
+	if !ok {
+		if string(key) == "null" {
+			return nil, false, d.nullKey()
+		}
+		return nil, false, d.keyError()
+	}
+	return e, true, nil
+}
+
+func (d *Decoder) nullKey() error {
+	if len(d.configured) > 0 {
+		return nil
+	}
+	return errorf(NullKey, "the record key is null, and no identifier columns are configured")
+}
+
+// startsObject reports whether the first byte of text, white space aside, opens an object.
+func startsObject(text []byte) bool {
+	s := scanner{text: text}
+	return s.peek() == '{'
+}
+
+// keyError turns the scanner's error into one of the record key.
+func (d *Decoder) keyError() error {
+	err := d.scan.err
+	if err.Reason == TooLarge {
+		return err
+	}
+	return errorf(InvalidKey, "the record key: %s: %s", err.Reason, err.Detail)
+}
+
+// beforeKey decodes the canonical key from the row image before into eventKey.
+func (d *Decoder) beforeKey(value []byte) error {
+	s := &d.scan
+	if d.env.before == 0 {
+		return errorf(NullKey, "the record key does not have the identifier columns, and before is null")
+	}
+	if d.boundErr != nil {
+		return d.boundErr
+	}
+	p := d.untypedBefore
+	if d.value != nil && d.value.root != nil {
+		var err error
+		if p, err = d.beforeProjection(d.value); err != nil {
+			return err
+		}
+	}
+	s.reset(value)
+	s.pos = d.env.before
+	filled, ok := d.object(p, d.keyRows)
+	if !ok {
+		d.keyRows.Drop()
+		return s.err
+	}
+	if filled < len(d.keyRows.Vectors) {
+		d.keyRows.Drop()
+		return errorf(InvalidKey, "before does not have all identifier columns")
+	}
+	return d.canonicalKey("before")
+}
+
+// canonicalKey takes the started row of keyRows as the event's key.
+func (d *Decoder) canonicalKey(where string) (err error) {
+	d.eventKey, err = d.keyRows.AppendKey(d.eventKey[:0], 0)
+	d.keyRows.Drop()
+	if err != nil {
+		return errorf(InvalidKey, "%s: %v", where, err)
+	}
+	return nil
+}
+
+// foreignKeyField reports a field of the record key that is no identifier column.
+func (d *Decoder) foreignKeyField(name string) bool {
+	s := &d.scan
+	if _, ok := d.columns[strings.ToLower(name)]; ok {
+		return s.fail(SchemaMismatch, "the field %q is a column, but not one that identifies the table's rows", name)
+	}
+	return s.fail(SchemaMismatch, "the field %q is no column of the table", name)
+}
+
+// keyProjection returns the projection of a record key with an embedded schema, or nil: with an error, or without one
+// if the key does not have all configured identifier columns.
+func (d *Decoder) keyProjection(e *embedded) (*projection, error) {
+	if e.key.bound != d.bound {
+		p, err := d.projectIdentifiers(e.root.fields, len(d.configured) == 0)
+		e.key = projected{d.bound, p, err}
+	}
+	return e.key.p, e.key.err
+}
+
+// beforeProjection returns the projection of the row image to the identifier columns.
+func (d *Decoder) beforeProjection(e *embedded) (*projection, error) {
+	if e.before.bound != d.bound {
+		p, err := d.projectIdentifiers(e.rowFields(), false)
+		if p == nil && err == nil {
+			err = errorf(InvalidKey, "before does not have all identifier columns")
+		}
+		e.before = projected{d.bound, p, err}
+	}
+	return e.before.p, e.before.err
+}
+
+// projectIdentifiers fits the fields of an embedded schema to the identifier columns. Strictly, there must be no other
+// fields. It returns nil without an error if columns are missing.
+func (d *Decoder) projectIdentifiers(fields []*connectSchema, strict bool) (*projection, error) {
+	names, nameErr := fieldNames(fields)
+	if nameErr != nil {
+		return nil, errorf(InvalidKey, "%s", nameErr.Detail)
+	}
+	if strict {
+		for i, name := range names {
+			if _, ok := d.columns[name]; !ok {
+				return nil, errorf(InvalidKey, "the record key's field %q is no column of the table", fields[i].field)
+			}
+		}
+		if !sameNames(names, d.identifiers()) {
+			return nil, d.keyChange(names, "the record key")
+		}
+	}
+	p := newProjection(d.keyRows.Schema, refuseUnknown)
+	change := newChange(d.bound)
+	found := 0
+	for i, c := range fields {
+		column, ok := p.columns[names[i]]
+		if !ok {
+			p.addTyped(c, source{}, none)
+			continue
+		}
+		src, err := sourceOf(c)
+		if err != nil {
+			return nil, errorf(InvalidKey, "the identifier column %s: %v", c.field, err)
+		}
+		change.fit(d.bound.Key[column], &src)
+		p.addTyped(c, src, column)
+		found++
+	}
+	if found < len(p.target.Columns) {
+		return nil, nil
+	}
+	return p, change.err()
+}
+
+// keyChange says that rows are identified by other columns than the table's.
+func (d *Decoder) keyChange(names []string, by string) error {
+	want := &row.Schema{Columns: slices.Clone(d.bound.Columns)}
+	for _, name := range names {
+		if i, ok := d.columns[name]; ok {
+			want.Key = append(want.Key, i)
+		}
+	}
+	return &SchemaChange{
+		Want:   want,
+		Detail: "the identifier columns are " + strings.Join(d.identifiers(), ", ") + "; " + by + " has " + strings.Join(names, ", "),
+	}
+}
+
+// present returns the lower-case names of the fields that the last object had.
+func (p *projection) present() []string {
+	var names []string
+	for i := range p.fields {
+		if p.fields[i].seen == p.objects {
+			names = append(names, strings.ToLower(p.fields[i].name))
+		}
+	}
+	return names
+}
