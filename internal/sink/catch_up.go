@@ -1,0 +1,103 @@
+package sink
+
+import (
+	"context"
+	"fmt"
+
+	icetable "github.com/apache/iceberg-go/table"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/merge/keyindex"
+)
+
+// catchUp moves the table to the head that a refused commit met, so that the same data files can be staged on it.
+//
+// That is right only if the new head descends from the pinned one and its bookmark is still the one that the batch
+// started from (I2); then all that happened in between is that rows moved to other files. Otherwise the table stands
+// down: ErrStandDown. A head on which rows were changed by others halts the table.
+func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) error {
+	mark, err := resume(o.meta, t.o.Ref)
+	if err != nil {
+		return err
+	}
+	if !samePin(o.meta, t.o.Ref, st) {
+		follows, known := t.follows(st, o.meta)
+		if known { // The head moved past the pin without this attempt: its objects are nobody's.
+			for _, path := range st.written {
+				t.remove(path)
+			}
+			if d != nil {
+				d.sent = false
+			}
+		}
+		if !follows {
+			return t.standDown(o.meta, mark)
+		}
+	}
+	if !mark.Equal(t.bookmark) || o.meta.CurrentSchema().ID != t.meta.CurrentSchema().ID {
+		return t.standDown(o.meta, mark)
+	}
+	evolved, target := t.evolved, t.target
+	if err := t.adoptMetadata(ctx, o.loaded); err != nil {
+		return err
+	}
+	t.evolved, t.target = evolved, target
+	l, err := t.loadLive(ctx, t.head)
+	if err != nil {
+		return err
+	}
+	if l.sameFiles(t.live) {
+		l.data, l.deletes = t.live.data, t.live.deletes
+		t.live = l
+		return nil
+	}
+	return t.reindex(ctx, l)
+}
+
+// follows reports whether the head of meta descends from the pinned one, and whether its ancestry could be told.
+func (t *Table) follows(st *staged, meta icetable.Metadata) (yes, known bool) {
+	head := meta.SnapshotByName(t.o.Ref)
+	if head == nil || st.snapshot.ParentSnapshotID == nil {
+		return false, false
+	}
+	return descends(meta, head.SnapshotID, *st.snapshot.ParentSnapshotID)
+}
+
+func (t *Table) standDown(meta icetable.Metadata, mark bookmark.Bookmark) error {
+	var id int64
+	if head := meta.SnapshotByName(t.o.Ref); head != nil {
+		id = head.SnapshotID
+	}
+	t.log.Warn("stood down", "snapshot_id", id, "bookmark", mark.String(), "own_bookmark", t.bookmark.String(),
+		"hint", "Another process writes this table. Give each table to one consumer group only.")
+	return ErrStandDown
+}
+
+// reindex rebuilds the index on a head whose files were replaced by another tool, and checks that the keys are still
+// the same.
+func (t *Table) reindex(ctx context.Context, l *live) error {
+	old := t.index
+	index, err := t.rebuild(ctx, l)
+	if err != nil {
+		return err
+	}
+	if err := sameKeys(old, index); err != nil {
+		return halt.Newf(halt.ForeignRows, "Roll the other tool's snapshot back, or rebuild the table.", "snapshot %d says replace, but %w", t.head.SnapshotID, err)
+	}
+	t.log.Info("caught up with replaced files", "snapshot_id", t.head.SnapshotID, "files", len(l.data))
+	t.live, t.index = l, index
+	return nil
+}
+
+func sameKeys(old, index *keyindex.Index) error {
+	if old.Len() != index.Len() {
+		return fmt.Errorf("the table went from %d keys to %d", old.Len(), index.Len())
+	}
+	for key := range old.All() {
+		if _, ok := index.Get(key); !ok {
+			return fmt.Errorf("key %x is gone", key)
+		}
+	}
+	return nil
+}

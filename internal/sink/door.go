@@ -1,0 +1,233 @@
+package sink
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	icetable "github.com/apache/iceberg-go/table"
+
+	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/invariant"
+)
+
+// Committed tells what a commit did.
+type Committed struct {
+	SnapshotID                          int64
+	Operation                           string
+	Inserted, Updated, Deleted, Unknown int64 // Keys, as merge.Plan counts them.
+	DataFiles, DeleteFiles              int   // Files added.
+	Bytes                               int64 // Bytes of the files added.
+	Duration                            time.Duration
+	Attempts                            int
+}
+
+// Commit is the one door: every change of the table goes through it. It lands on the head that the table stands for,
+// or not at all (I2); rows, schema and bookmark land together (I1); and it returns without error only for a commit that landed.
+//
+// Storage and catalog troubles are retried for as long as ctx lives. Other errors: ErrStandDown, ErrStaleFiles and
+// ErrUnsettled, after which the table must be opened again; *halt.Error; and for a draft whose last file could not be
+// written the batch must be read again.
+func (t *Table) Commit(ctx context.Context, c Change) (Committed, error) {
+	started := time.Now()
+	moved := c.Bookmark.MovedBack(t.bookmark)
+	invariant.Check(moved == "", "I3: bookmark of %s moved back: %s", t.o.Name, moved)
+	if c.Draft != nil {
+		if err := c.Draft.finish(ctx); err != nil {
+			return Committed{}, err
+		}
+	}
+	id, err := t.newSnapshotID()
+	if err != nil {
+		return Committed{}, err
+	}
+	for attempt := 1; ; attempt++ {
+		if c.Draft != nil && !c.Draft.started.IsZero() && time.Since(c.Draft.started) > maxFileAge {
+			return Committed{}, ErrStaleFiles
+		}
+		st, err := t.stage(ctx, id, c)
+		if err != nil {
+			return Committed{}, fmt.Errorf("stage commit: %w", err)
+		}
+		if c.Draft != nil {
+			c.Draft.sent = true
+		}
+		outcome, err := t.send(ctx, st)
+		if err != nil {
+			return Committed{}, err
+		}
+		if outcome.landed {
+			done, err := t.land(ctx, st, outcome, c)
+			done.Attempts, done.Duration = attempt, time.Since(started)
+			t.s.metrics.duration.WithLabelValues(t.o.Name).Observe(done.Duration.Seconds())
+			return done, err
+		}
+		if err := t.catchUp(ctx, st, outcome, c.Draft); err != nil {
+			return Committed{}, err
+		}
+	}
+}
+
+// newSnapshotID returns a random snapshot id that the table does not use. It is also the identity of the commit: the
+// table's metadata tell by it whether the commit landed (I5).
+func (t *Table) newSnapshotID() (int64, error) {
+	for {
+		var b [8]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return 0, fmt.Errorf("draw snapshot id: %w", err)
+		}
+		id := int64(binary.BigEndian.Uint64(b[:]) &^ (1 << 63))
+		if id != 0 && t.meta.SnapshotByID(id) == nil {
+			return id, nil
+		}
+	}
+}
+
+// outcome is a settled commit request.
+type outcome struct {
+	landed bool
+	loaded *icetable.Table   // The table as it was read to settle; nil if the catalog's own answer settled.
+	meta   icetable.Metadata // The table's metadata after the request.
+}
+
+// send sends the staged commit until its outcome is settled (I5). Whatever error CommitTable returns proves nothing:
+// only the table does. While the head is still the pinned one the same request is sent again, with the same snapshot
+// id, which the catalog accepts once only. It returns a not landed outcome as soon as this request never can land.
+func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
+	wait := t.s.o.Backoff
+	for attempt := 1; ; attempt++ {
+		meta, _, err := t.s.o.Catalog.CommitTable(ctx, t.ident, st.requirements, st.updates)
+		if err == nil && meta.SnapshotByID(st.snapshot.SnapshotID) != nil {
+			t.count(outcomeCommitted)
+			return outcome{landed: true, meta: meta}, nil
+		}
+		t.log.Warn("retried commit", "attempt", attempt, "snapshot_id", st.snapshot.SnapshotID, "err", err)
+		loaded, loadErr := t.load(ctx)
+		if loadErr != nil {
+			return outcome{}, unsettled(ctx, loadErr)
+		}
+		now := loaded.Metadata()
+		switch {
+		case now.TableUUID() != t.meta.TableUUID():
+			return outcome{}, halt.Newf(halt.TableDropped, "Rebuild the table, or remove it from the configuration.",
+				"the table was dropped and created again")
+		case now.SnapshotByID(st.snapshot.SnapshotID) != nil:
+			t.count(outcomeCommitted)
+			return outcome{landed: true, loaded: loaded, meta: now}, nil
+		case !samePin(now, t.o.Ref, st), now.LastSequenceNumber() >= st.snapshot.SequenceNumber,
+			now.CurrentSchema().ID != t.meta.CurrentSchema().ID, now.DefaultPartitionSpec() != t.meta.DefaultPartitionSpec():
+			t.count(outcomeConflict)
+			return outcome{loaded: loaded, meta: now}, nil
+		}
+		t.count(outcomeUnknown)
+		if err := sleep(ctx, wait); err != nil {
+			return outcome{}, unsettled(ctx, err)
+		}
+		wait = min(2*wait, BackoffMax)
+	}
+}
+
+func (t *Table) count(outcome string) { t.s.metrics.commits.WithLabelValues(t.o.Name, outcome).Inc() }
+
+func unsettled(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrUnsettled, err)
+	}
+	return err
+}
+
+// samePin reports whether the branch still stands where the commit was pinned.
+func samePin(meta icetable.Metadata, ref string, st *staged) bool {
+	head := meta.SnapshotByName(ref)
+	if head == nil || st.snapshot.ParentSnapshotID == nil {
+		return head == nil && st.snapshot.ParentSnapshotID == nil
+	}
+	return head.SnapshotID == *st.snapshot.ParentSnapshotID
+}
+
+// land makes the committed snapshot the table's head. If another attempt's request landed, or others moved the head
+// on since, the table is read again instead: what was staged here is not what stands there.
+func (t *Table) land(ctx context.Context, st *staged, o outcome, c Change) (Committed, error) {
+	done := t.committed(st)
+	head := o.meta.SnapshotByName(t.o.Ref)
+	if head == nil || head.SnapshotID != st.snapshot.SnapshotID || head.ManifestList != st.snapshot.ManifestList {
+		loaded, err := t.load(ctx)
+		if err == nil {
+			err = t.settle(ctx, loaded)
+		}
+		return done, err
+	}
+	before := t.meta
+	t.meta, t.head, t.bookmark = o.meta, head, c.Bookmark.Clone()
+	if t.evolved != nil || t.target.iceberg.ID != o.meta.CurrentSchema().ID {
+		target, err := newTarget(o.meta.CurrentSchema(), t.o.Key)
+		if err != nil {
+			return done, err
+		}
+		t.target, t.evolved = target, nil
+	}
+	t.advance(st)
+	if c.Batch != nil {
+		c.Batch.Apply(t.index)
+	}
+	t.supersede(st, before, o.meta)
+	t.report()
+	return done, t.checkBudget(t.index)
+}
+
+// advance brings the live files to those of the landed snapshot.
+func (t *Table) advance(st *staged) {
+	sequence := st.snapshot.SequenceNumber
+	for n, dead := range st.dead {
+		st.files[n].dead += dead
+	}
+	for n, f := range st.dropData {
+		delete(t.live.data, n)
+		delete(t.numbers, f.file.FilePath())
+	}
+	for _, f := range st.addData {
+		f.snapshot, f.sequence, f.fileSeq = st.snapshot.SnapshotID, sequence, sequence
+		t.live.data[f.number] = f
+	}
+	deletes := t.live.deletes[:0]
+	for _, d := range t.live.deletes {
+		if !st.dropDeletes[d] {
+			deletes = append(deletes, d)
+		}
+	}
+	for _, d := range st.addDeletes {
+		d.snapshot, d.sequence, d.fileSeq = st.snapshot.SnapshotID, sequence, sequence
+		deletes = append(deletes, d)
+	}
+	t.live.deletes = deletes
+	t.live.manifests = st.manifests
+	for _, m := range t.live.manifests {
+		m.file = assigned(m.file, sequence)
+	}
+}
+
+func (t *Table) committed(st *staged) Committed {
+	done := Committed{
+		SnapshotID: st.snapshot.SnapshotID, Operation: string(st.snapshot.Summary.Operation),
+		Inserted: st.plan.Inserted, Updated: st.plan.Updated, Deleted: st.plan.Deleted, Unknown: st.plan.Unknown,
+		DataFiles: len(st.addData), DeleteFiles: len(st.addDeletes),
+	}
+	m, name := t.s.metrics, t.o.Name
+	for _, f := range st.addData {
+		done.Bytes += f.file.FileSizeBytes()
+		m.bytes.WithLabelValues(name, "data").Add(float64(f.file.FileSizeBytes()))
+	}
+	for _, d := range st.addDeletes {
+		done.Bytes += d.file.FileSizeBytes()
+		m.bytes.WithLabelValues(name, "position_deletes").Add(float64(d.file.FileSizeBytes()))
+	}
+	m.files.WithLabelValues(name, "data").Add(float64(done.DataFiles))
+	m.files.WithLabelValues(name, "position_deletes").Add(float64(done.DeleteFiles))
+	m.rows.WithLabelValues(name, "inserted").Add(float64(done.Inserted))
+	m.rows.WithLabelValues(name, "updated").Add(float64(done.Updated))
+	m.rows.WithLabelValues(name, "deleted").Add(float64(done.Deleted))
+	m.rows.WithLabelValues(name, "unknown").Add(float64(done.Unknown))
+	return done
+}

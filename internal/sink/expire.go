@@ -1,0 +1,126 @@
+package sink
+
+import (
+	"slices"
+	"time"
+
+	icetable "github.com/apache/iceberg-go/table"
+)
+
+// expired returns the snapshots that expire when next becomes the head of the branch: its ancestors beyond the newest
+// RetainSnapshots, or older than RetainAge. What another branch can reach, and what a tag names, stays: removing it
+// would silently drop the ref.
+func (t *Table) expired(next icetable.Snapshot) []int64 {
+	kept := map[int64]bool{next.SnapshotID: true}
+	for name, ref := range t.meta.Refs() {
+		if name == t.o.Ref || name == tagName(t.o.Ref) {
+			continue // Both move to next.
+		}
+		kept[ref.SnapshotID] = true
+		if ref.SnapshotRefType == icetable.BranchRef {
+			for s := t.meta.SnapshotByID(ref.SnapshotID); s != nil; s = parentOf(t.meta, s) {
+				kept[s.SnapshotID] = true
+			}
+		}
+	}
+	var ids []int64
+	oldest := next.TimestampMs - t.o.RetainAge.Milliseconds()
+	depth := 1
+	for s := t.head; s != nil; s = parentOf(t.meta, s) {
+		depth++
+		if !kept[s.SnapshotID] && (depth > t.o.RetainSnapshots || s.TimestampMs < oldest) {
+			ids = append(ids, s.SnapshotID)
+		}
+	}
+	return ids
+}
+
+func parentOf(meta icetable.Metadata, s *icetable.Snapshot) *icetable.Snapshot {
+	if s.ParentSnapshotID == nil {
+		return nil
+	}
+	return meta.SnapshotByID(*s.ParentSnapshotID)
+}
+
+// superseded are objects that snapshots from a sequence number on no longer refer to.
+type superseded struct {
+	sequence int64
+	paths    []string
+}
+
+// supersede remembers what a landed commit made superfluous for itself and its descendants, and which objects the
+// snapshots that expired with it alone referred to.
+func (t *Table) supersede(st *staged, before, after icetable.Metadata) {
+	paths := slices.Clone(st.retired)
+	for _, f := range st.dropData {
+		paths = append(paths, f.file.FilePath())
+	}
+	for d := range st.dropDeletes {
+		paths = append(paths, d.file.FilePath())
+	}
+	if len(paths) > 0 {
+		t.garbage = append(t.garbage, superseded{st.snapshot.SequenceNumber, paths})
+	}
+	for _, id := range st.expired {
+		if s := before.SnapshotByID(id); s != nil && after.SnapshotByID(id) == nil && s.ManifestList != "" {
+			t.remove(s.ManifestList)
+		}
+	}
+	for _, f := range st.stillborn {
+		t.remove(f.file.FilePath())
+	}
+	t.removeMetadata(before, after)
+	t.collect()
+}
+
+// removeMetadata removes the metadata.json files that fell out of the metadata log: CommitTable leaves them behind.
+func (t *Table) removeMetadata(before, after icetable.Metadata) {
+	kept := map[string]bool{}
+	for e := range after.PreviousFiles() {
+		kept[e.MetadataFile] = true
+	}
+	for e := range before.PreviousFiles() {
+		if !kept[e.MetadataFile] {
+			t.remove(e.MetadataFile)
+		}
+	}
+}
+
+// collect removes superseded objects that no snapshot of the table refers to any more. It knows that only while all
+// snapshots are of one line: a branch of somebody else's may still hold what our line gave up, and then orphan removal
+// has to find it.
+func (t *Table) collect() {
+	line := map[int64]bool{}
+	oldest := t.meta.LastSequenceNumber()
+	for s := t.head; s != nil; s = parentOf(t.meta, s) {
+		line[s.SnapshotID] = true
+		oldest = s.SequenceNumber
+	}
+	for _, s := range t.meta.Snapshots() {
+		if !line[s.SnapshotID] {
+			return
+		}
+	}
+	done := 0
+	for ; done < len(t.garbage) && t.garbage[done].sequence <= oldest; done++ {
+		for _, path := range t.garbage[done].paths {
+			t.remove(path)
+		}
+	}
+	t.garbage = slices.Delete(t.garbage, 0, done)
+}
+
+// remove deletes an object that nothing refers to, if this process may delete. A failure costs space, never rows: it
+// is logged, and orphan removal finds the object later.
+func (t *Table) remove(path string) {
+	if !t.s.o.Delete {
+		return
+	}
+	if err := t.fs.Remove(path); err != nil {
+		t.log.Debug("left an orphan", "path", path, "err", err)
+	}
+}
+
+// maxFileAge is the age from which the files of a draft are not committed any more: a third of the three days after
+// which other tools' removal of orphan files may take them.
+const maxFileAge = 24 * time.Hour

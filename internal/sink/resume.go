@@ -1,0 +1,79 @@
+package sink
+
+import (
+	"errors"
+
+	icetable "github.com/apache/iceberg-go/table"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/halt"
+)
+
+// resume returns the position that the head of ref stands for: the bookmark of the newest ancestor that carries one.
+// Snapshots above it must not have changed rows. Without any snapshot it is zero.
+//
+// If the walk meets an expired parent first, nobody can tell which events the rows hold: the table halts with
+// bookmark_lost, and the hint names the tag's candidate. Nothing is guessed (I9).
+func resume(meta icetable.Metadata, ref string) (bookmark.Bookmark, error) {
+	head := meta.SnapshotByName(ref)
+	if head == nil {
+		return bookmark.Bookmark{}, nil
+	}
+	for s := head; ; {
+		summary := summaryOf(s)
+		if text, ok := summary.Properties[keyBookmark]; ok {
+			return parseBookmark(text)
+		}
+		if summary.Operation != icetable.OpReplace {
+			return bookmark.Bookmark{}, halt.Newf(halt.ForeignRows, "Remove the other writer's rows, for example by a rollback to the tag "+
+				tagName(ref)+", or let cdcd write a table of its own.",
+				"snapshot %d (%s) above the newest bookmark was not written by cdcd", s.SnapshotID, summary.Operation)
+		}
+		if s.ParentSnapshotID == nil {
+			return bookmark.Bookmark{}, halt.Newf(halt.InvalidTable, "Let cdcd write a table of its own.", "no snapshot of %s carries a bookmark", ref)
+		}
+		parent := meta.SnapshotByID(*s.ParentSnapshotID)
+		if parent == nil {
+			return bookmark.Bookmark{}, bookmarkLost(meta, ref, *s.ParentSnapshotID)
+		}
+		s = parent
+	}
+}
+
+func bookmarkLost(meta icetable.Metadata, ref string, expired int64) error {
+	hint := "No tag " + tagName(ref) + " is left either: rebuild the table."
+	if s := meta.SnapshotByName(tagName(ref)); s != nil {
+		hint = "The tag " + tagName(ref) + " still holds the bookmark " + summaryOf(s).Properties[keyBookmark] +
+			": if no rows were changed since then by others, roll the table back to it."
+	}
+	return halt.Newf(halt.BookmarkLost, hint, "snapshot %d has expired before a snapshot with a bookmark was found", expired)
+}
+
+func parseBookmark(text string) (bookmark.Bookmark, error) {
+	b, err := bookmark.Parse(text)
+	if errors.Is(err, bookmark.ErrVersion) {
+		return b, halt.Newf(halt.BookmarkInvalid, "Run a version of cdcd at least as new as the one that wrote the table.", "%w", err)
+	}
+	if err != nil {
+		return b, halt.Newf(halt.BookmarkInvalid, "Roll the table back to a snapshot whose bookmark is whole.", "%w", err)
+	}
+	return b, nil
+}
+
+// descends reports whether ancestor is the snapshot id or one of its ancestors, and whether the walk could tell: it
+// cannot if it met an expired parent first.
+func descends(meta icetable.Metadata, id, ancestor int64) (yes, known bool) {
+	for {
+		if id == ancestor {
+			return true, true
+		}
+		s := meta.SnapshotByID(id)
+		if s == nil {
+			return false, false
+		}
+		if s.ParentSnapshotID == nil {
+			return false, true
+		}
+		id = *s.ParentSnapshotID
+	}
+}

@@ -1,0 +1,239 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/catalog"
+	iceio "github.com/apache/iceberg-go/io"
+	icetable "github.com/apache/iceberg-go/table"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/merge/keyindex"
+	"github.com/cdcd-project/cdcd/internal/row"
+)
+
+// TableOptions are the settings of one table. There are no defaults.
+type TableOptions struct {
+	Name            string // namespace.table
+	Key             []string
+	Ref             string        // The branch that is written: "main".
+	TargetFileBytes int64         // Where a data file ends.
+	RetainSnapshots int           // How many snapshots of the branch are kept, the head included; at least 1.
+	RetainAge       time.Duration // Older snapshots expire even if there are fewer; the head never does.
+}
+
+// ErrNoTable is returned by Open for a table that does not exist yet.
+var ErrNoTable = errors.New("table does not exist")
+
+// Table is one Iceberg table as its owner sees it: the value (head, bookmark, index). It belongs to one goroutine.
+//
+// Invariant: live, index and bookmark are those of head. Between commits head is the newest snapshot that this owner
+// has seen; Commit pins it (I2).
+type Table struct {
+	s         *Sink
+	o         TableOptions
+	log       *slog.Logger
+	ident     icetable.Identifier
+	fs        iceio.WriteFileIO
+	locations icetable.LocationProvider
+
+	meta     icetable.Metadata
+	head     *icetable.Snapshot // nil: the branch has no snapshot yet.
+	bookmark bookmark.Bookmark
+	target   schemaTarget
+	evolved  *schemaChange // What the next commit does to the schema; nil: nothing.
+	live     *live
+	index    *keyindex.Index
+	indexed  int64 // The index's part of the budget.
+
+	numbers    map[string]uint32
+	nextNumber uint32
+	garbage    []superseded
+}
+
+// schemaTarget is a schema in the three forms in which files are written.
+type schemaTarget struct {
+	iceberg *iceberg.Schema
+	rows    *row.Schema
+	arrow   *arrow.Schema
+	keyIDs  []int // Field ids of the identifier columns, in key order.
+}
+
+// Open loads a table, finds its bookmark and builds its index. It returns ErrNoTable, a *halt.Error, or ctx's cause;
+// everything else is retried for as long as ctx lives. ctx is also the one in which storage is used later on.
+func (s *Sink) Open(ctx context.Context, o TableOptions) (*Table, error) {
+	t := &Table{
+		s: s, o: o, ident: strings.Split(o.Name, "."), numbers: map[string]uint32{},
+		log: s.o.Logger.With("table", o.Name),
+	}
+	s.metrics.start(o.Name)
+	started := time.Now()
+	loaded, err := t.load(ctx)
+	if errors.Is(err, catalog.ErrNoSuchTable) || errors.Is(err, catalog.ErrNoSuchNamespace) {
+		return nil, fmt.Errorf("open table %s: %w", o.Name, ErrNoTable)
+	}
+	if err == nil {
+		err = t.settle(ctx, loaded)
+	}
+	if err != nil {
+		t.Close()
+		return nil, fmt.Errorf("open table %s: %w", o.Name, err)
+	}
+	t.log.Info("built index", "rows", t.index.Len(), "files", len(t.live.data), "bytes", t.index.Bytes(),
+		"duration_ms", time.Since(started).Milliseconds())
+	t.report()
+	return t, nil
+}
+
+// Close gives the index's memory back to the budget. The table must not be used any more.
+func (t *Table) Close() { t.account(0) }
+
+// account sets the index's part of the budget of all tables' indexes, and returns how much of that is in use.
+func (t *Table) account(size int64) int64 {
+	total := t.s.indexed.Add(size - t.indexed)
+	t.indexed = size
+	return total
+}
+
+// load reads the table from the catalog.
+func (t *Table) load(ctx context.Context) (loaded *icetable.Table, err error) {
+	err = t.s.retry(ctx, t.log, "load table", func(ctx context.Context) error {
+		loaded, err = t.s.o.Catalog.LoadTable(ctx, t.ident)
+		return err
+	})
+	return loaded, err
+}
+
+// settle makes the loaded table the value that t stands for.
+func (t *Table) settle(ctx context.Context, loaded *icetable.Table) error {
+	if err := t.adoptMetadata(ctx, loaded); err != nil {
+		return err
+	}
+	mark, err := resume(t.meta, t.o.Ref)
+	if err != nil {
+		return err
+	}
+	l, err := t.loadLive(ctx, t.head)
+	if err != nil {
+		return err
+	}
+	if t.index, err = t.rebuild(ctx, l); err != nil {
+		return err
+	}
+	t.live, t.bookmark = l, mark
+	return nil
+}
+
+// adoptMetadata takes over metadata and schema of a loaded table, and the storage that it names.
+func (t *Table) adoptMetadata(ctx context.Context, loaded *icetable.Table) error {
+	meta := loaded.Metadata()
+	if v := meta.Version(); v != 2 {
+		return halt.Newf(halt.InvalidTable, "Let cdcd create the table, or use a table of format version 2.", "format version %d is not supported", v)
+	}
+	if spec := meta.PartitionSpec(); !spec.IsUnpartitioned() {
+		return halt.Newf(halt.InvalidTable, "Use a table without partition spec.", "the table is partitioned by %s, which this version does not write", spec)
+	}
+	if t.fs == nil {
+		fs, err := loaded.FS(ctx)
+		if err != nil {
+			return fmt.Errorf("open storage: %w", err)
+		}
+		writer, ok := fs.(iceio.WriteFileIO)
+		if !ok {
+			return halt.Newf(halt.InvalidTable, "Move the table to storage that can be written.", "storage of %s cannot be written", meta.Location())
+		}
+		t.fs = writer
+	}
+	locations, err := loaded.LocationProvider()
+	if err != nil {
+		return fmt.Errorf("read table location: %w", err)
+	}
+	target, err := newTarget(meta.CurrentSchema(), t.o.Key)
+	if err != nil {
+		return err
+	}
+	t.meta, t.head, t.locations, t.target, t.evolved = meta, meta.SnapshotByName(t.o.Ref), locations, target, nil
+	return nil
+}
+
+func newTarget(s *iceberg.Schema, key []string) (schemaTarget, error) {
+	rows, err := rowSchema(s, key)
+	if err != nil {
+		return schemaTarget{}, err
+	}
+	arrowSchema, err := icetable.SchemaToArrowSchema(s, nil, true, false)
+	if err != nil {
+		return schemaTarget{}, fmt.Errorf("map schema: %w", err)
+	}
+	target := schemaTarget{iceberg: s, rows: rows, arrow: arrowSchema}
+	for _, k := range rows.Key {
+		f, _ := s.FindFieldByName(rows.Columns[k].Name)
+		target.keyIDs = append(target.keyIDs, f.ID)
+	}
+	return target, nil
+}
+
+// Create makes the namespace and the table, with identifier fields, format version 2 and the metadata properties that
+// keep commits small, and opens it. A table that exists already is opened as it is: an earlier call may have made it
+// without getting its answer.
+func (s *Sink) Create(ctx context.Context, o TableOptions, schema *row.Schema) (*Table, error) {
+	if err := schema.CheckKey(); err != nil || len(schema.Key) == 0 {
+		return nil, fmt.Errorf("create table %s: %w", o.Name, halt.Newf(halt.InvalidTable,
+			"Configure a key for the table.", "no usable key: %w", err))
+	}
+	log := s.o.Logger.With("table", o.Name)
+	ident := strings.Split(o.Name, ".")
+	err := s.retry(ctx, log, "create table", func(ctx context.Context) error {
+		if err := s.o.Catalog.CreateNamespace(ctx, ident[:1], nil); err != nil && !errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
+			return err
+		}
+		_, err := s.o.Catalog.CreateTable(ctx, ident, newIcebergSchema(schema), catalog.WithProperties(tableProperties()))
+		if errors.Is(err, catalog.ErrTableAlreadyExists) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create table %s: %w", o.Name, err)
+	}
+	log.Info("created table", "columns", len(schema.Columns))
+	return s.Open(ctx, o)
+}
+
+// metadataVersions is how many old metadata.json files a table remembers, and therefore keeps.
+const metadataVersions = 20
+
+func tableProperties() iceberg.Properties {
+	return iceberg.Properties{
+		icetable.PropertyFormatVersion:               "2",
+		icetable.ParquetCompressionKey:               "zstd",
+		icetable.MetadataDeleteAfterCommitEnabledKey: "true",
+		icetable.MetadataPreviousVersionsMaxKey:      strconv.Itoa(metadataVersions),
+	}
+}
+
+// Bookmark returns the position that the table's rows stand for. It is zero for a table without a commit.
+func (t *Table) Bookmark() bookmark.Bookmark { return t.bookmark.Clone() }
+
+// Schema returns the schema of the rows that Draft takes: the table's, or the one that Evolve asked for.
+func (t *Table) Schema() *row.Schema { return t.target.rows }
+
+// Rows returns the number of live rows.
+func (t *Table) Rows() int { return t.index.Len() }
+
+// report sets the gauges that describe the table's present state.
+func (t *Table) report() {
+	m := t.s.metrics
+	m.index.WithLabelValues(t.o.Name).Set(float64(t.index.Bytes()))
+	m.live.WithLabelValues(t.o.Name, "data").Set(float64(len(t.live.data)))
+	m.live.WithLabelValues(t.o.Name, "position_deletes").Set(float64(len(t.live.deletes)))
+}
