@@ -1,0 +1,243 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/debezium"
+	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/merge"
+	"github.com/cdcd-project/cdcd/internal/sink"
+)
+
+// table is one table's life in this process. It belongs to one goroutine.
+type table struct {
+	o       Table
+	d       *daemon
+	log     *slog.Logger
+	metrics *metrics
+	share   share
+
+	session // Of the present session; zero in between.
+}
+
+// session is what a table holds from one opening of its Iceberg table to the next.
+//
+// Invariant: position is the table's bookmark, moved over exactly the records that were folded into batch or ignored
+// (I1, I6).
+type session struct {
+	sink     *sink.Table // nil: the table does not exist yet.
+	sub      *kafka.Subscription
+	decoder  *debezium.Decoder
+	batch    *merge.Batch
+	draft    *sink.Draft
+	position bookmark.Bookmark
+	end      bookmark.Bookmark
+	high     map[partition]int64 // High watermarks.
+	sources  map[partition]int64 // Source time of the last event, in Unix milliseconds.
+	first    time.Time           // When the open batch got its first record.
+	last     time.Time           // When the table was last committed, or opened.
+	start    string              // "earliest" if the first start was allowed to be incomplete.
+}
+
+type partition struct {
+	topic  string
+	number int32
+}
+
+// PauseMax is the longest pause between two sessions, and the pause between probes of a cause that lies outside.
+const PauseMax = 30 * time.Second
+
+func (d *daemon) newTable(o Table) *table {
+	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics, share: share{b: d.budget}}
+}
+
+// keep runs session after session until ctx ends, the table halts, or a bounded run reaches its end (nil).
+func (t *table) keep(ctx context.Context) error {
+	pause := t.d.o.Pause
+	for {
+		started := time.Now()
+		err := t.run(ctx)
+		t.share.set(0)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if errors.Is(err, sink.ErrStandDown) && t.d.o.Bounded {
+			err = halt.Newf(halt.AnotherWriter, "Stop the other process, or let it do the work: it goes on from where it is.", "%w", err)
+		}
+		switch classify(err) {
+		case stop:
+			t.halt(err)
+			if t.d.o.Bounded {
+				return err
+			}
+			<-ctx.Done()
+			return err
+		case probe:
+			t.halt(err)
+			pause = PauseMax
+		case again:
+			t.log.Warn("restarted table", "err", err)
+			t.metrics.restarts.WithLabelValues(t.o.Sink.Name).Inc()
+		}
+		if time.Since(started) > time.Minute {
+			pause = t.d.o.Pause
+		}
+		if !wait(ctx, pause) {
+			return context.Cause(ctx)
+		}
+		pause = min(2*pause, PauseMax)
+	}
+}
+
+// halt tells that the table commits nothing more, why, and what to do.
+func (t *table) halt(err error) {
+	halted, _ := errors.AsType[*halt.Error](err)
+	t.log.Error("halted table", "reason", string(halted.Reason), "err", err, "hint", halted.Hint)
+	t.metrics.halted.WithLabelValues(t.o.Sink.Name, string(halted.Reason)).Set(1)
+}
+
+// run is the whole life of a table, from its bookmark on.
+func (t *table) run(ctx context.Context) error {
+	work, release := withGrace(ctx, t.d.o.GracePeriod) // Outlives ctx, so that an open batch can be finished.
+	defer release()
+	defer t.close()
+	if err := t.resume(ctx, work); err != nil { // Find the bookmark in the table, and read Kafka from there.
+		return err
+	}
+	for {
+		fetches, err := t.sub.Poll(ctx, t.untilDue())
+		if ctx.Err() != nil {
+			return t.finish(work)
+		}
+		if _, halted := errors.AsType[*halt.Error](err); halted {
+			return errors.Join(err, t.commit(work))
+		}
+		if err != nil {
+			return fmt.Errorf("poll: %w", err)
+		}
+		if err := t.add(work, fetches); err != nil { // debezium.Decode, then merge.Batch.
+			return err
+		}
+		if t.due() {
+			if err := t.commit(work); err != nil { // sink.Commit; then tell Kafka, which is advisory.
+				return err
+			}
+		}
+		if t.d.o.Bounded && len(fetches) == 0 {
+			if done, err := t.atEnd(work); done || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// withGrace returns a context that ends the grace period after ctx does.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if wait(work, grace) {
+			cancel(fmt.Errorf("grace period is over: %w", context.Cause(ctx)))
+		}
+	})
+	return work, func() { stop(); cancel(nil) }
+}
+
+// wait waits for d and reports true, or false if ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// resume opens the Iceberg table and subscribes from its bookmark (I8).
+func (t *table) resume(ctx, work context.Context) error {
+	t.session = session{
+		decoder: debezium.NewDecoder(t.o.Decoder), high: map[partition]int64{}, sources: map[partition]int64{}, last: time.Now(),
+	}
+	opened, err := t.d.o.Sink.Open(work, t.o.Sink)
+	if err != nil && !errors.Is(err, sink.ErrNoTable) {
+		return err
+	}
+	from := bookmark.Bookmark{}
+	if err == nil {
+		t.use(opened)
+		from = opened.Bookmark()
+	}
+	at, err := t.d.o.Kafka.Locate(ctx, t.o.Topics, from)
+	if err != nil {
+		return err
+	}
+	if err := t.checkStart(from, at); err != nil {
+		return err
+	}
+	t.position, t.end = at.Start, at.End
+	t.sub = t.d.o.Kafka.Subscribe(t.o.Sink.Name, at.Start, t.o.Topics...)
+	t.log.Info("resumed from bookmark", "bookmark", at.Start.String())
+	for _, r := range halt.Reasons() {
+		t.metrics.halted.WithLabelValues(t.o.Sink.Name, string(r)).Set(0)
+	}
+	return nil
+}
+
+// checkStart refuses a first start that would silently lack the beginning of a topic.
+func (t *table) checkStart(from bookmark.Bookmark, at kafka.Position) error {
+	for _, name := range t.o.Topics {
+		if _, known := from.Topic(name); known {
+			continue
+		}
+		begin, _ := at.LogStart.Topic(name)
+		for _, p := range begin.Partitions {
+			if p.Next == 0 {
+				continue
+			}
+			if !t.o.FromEarliest {
+				return halt.Newf(halt.IncompleteStart, `Take a new Debezium snapshot into a fresh topic, or set start = "earliest" to accept a table without its beginning.`,
+					"%s/%d begins at offset %d: records 0 to %d are gone", name, p.Partition, p.Next, p.Next-1)
+			}
+			t.start = "earliest"
+		}
+	}
+	return nil
+}
+
+// use binds the session to an opened table.
+func (t *table) use(s *sink.Table) {
+	t.sink = s
+	t.decoder.Bind(s.Schema())
+	t.batch = merge.NewBatch(s.Schema())
+	t.draft = s.Draft()
+}
+
+// close ends the session. A batch that is still open is dropped: it is read again from the bookmark.
+func (t *table) close() {
+	if t.sub != nil {
+		t.sub.Close()
+	}
+	if t.sink != nil {
+		t.draft.Discard()
+		t.sink.Close()
+	}
+	t.session = session{}
+}
+
+// finish commits the open batch when the table was told to stop. What cannot be committed within the grace period is
+// dropped, which is no loss.
+func (t *table) finish(work context.Context) error {
+	if err := t.commit(work); err != nil {
+		t.log.Warn("dropped open batch", "err", err)
+		return err
+	}
+	t.log.Info("stopped")
+	return nil
+}
