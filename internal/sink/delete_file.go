@@ -16,8 +16,6 @@ import (
 	"github.com/apache/iceberg-go"
 	icetable "github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
-
-	"github.com/cdcd-project/cdcd/internal/merge/keyindex"
 )
 
 // maxDeleteFiles is K of I10: how many live delete files apply to any data file at most, as a planner counts them, which
@@ -41,13 +39,13 @@ func partitionKey(f iceberg.DataFile) string { return fmt.Sprint(f.SpecID(), f.P
 
 // stageDeletes plans the delete files of a commit: it writes one for each touched spec and partition (I10), absorbing older ones
 // as universal says, and drops those that nothing needs any more.
-//
-// dead are the positions that die, sorted by file and position. Data files whose last row dies leave the table together
-// with their positions.
-func (t *Table) stageDeletes(ctx context.Context, st *staged, dead []keyindex.Location) error {
-	groups, err := t.groupDead(st, dead)
-	if err != nil {
-		return err
+func (t *Table) stageDeletes(ctx context.Context, st *staged) error {
+	groups := map[string][]position{}
+	for _, l := range st.plan.Dead { // Ascending by file and position.
+		if f := st.file(l.File()); st.stays(f.number) {
+			key := partitionKey(f.file)
+			groups[key] = append(groups[key], position{f.file.FilePath(), l.Pos()})
+		}
 	}
 	for key, positions := range groups {
 		if err := t.stageGroup(ctx, st, key, positions); err != nil {
@@ -60,33 +58,6 @@ func (t *Table) stageDeletes(ctx context.Context, st *staged, dead []keyindex.Lo
 		}
 	}
 	return nil
-}
-
-// groupDead counts the dead rows of each data file into st, and returns the positions that have to be written, by
-// partitionKey and sorted as delete files are.
-func (t *Table) groupDead(st *staged, dead []keyindex.Location) (map[string][]position, error) {
-	groups := map[string][]position{}
-	for i := 0; i < len(dead); {
-		n, j := dead[i].File(), i
-		for j < len(dead) && dead[j].File() == n {
-			j++
-		}
-		f := st.file(n)
-		if f == nil {
-			return nil, fmt.Errorf("plan deletes: data file %d is not live (I4)", n)
-		}
-		st.dead[n] += int64(j - i)
-		if f.dead+st.dead[n] == f.file.Count() {
-			st.drop(f)
-		} else {
-			key, path := partitionKey(f.file), f.file.FilePath()
-			for ; i < j; i++ {
-				groups[key] = append(groups[key], position{path, dead[i].Pos()})
-			}
-		}
-		i = j
-	}
-	return groups, nil
 }
 
 // stageGroup writes the delete file of one spec and partition.

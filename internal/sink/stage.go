@@ -31,7 +31,7 @@ type staged struct {
 	files       map[uint32]*dataFile // All data files: the head's, and the change's own.
 	live        *live                // The head's files, untouched.
 	dead        map[uint32]int64     // Newly dead rows by data file.
-	dropData    map[uint32]*dataFile // Live data files whose last row dies.
+	dropData    map[uint32]*dataFile // Live data files without live rows, which leave the table.
 	stillborn   map[uint32]*dataFile // Own data files whose rows all died within the batch: they never become live.
 	addData     []*dataFile
 	addDeletes  []*deleteFile
@@ -48,14 +48,25 @@ type staged struct {
 // file returns a data file that is live or comes with this change.
 func (st *staged) file(n uint32) *dataFile { return st.files[n] }
 
-// drop takes a data file without live rows out.
-func (st *staged) drop(f *dataFile) {
-	if st.live.data[f.number] == nil {
-		st.stillborn[f.number] = f
-		return
+// countDead counts the dead rows of each data file, and finds the own files that are stillborn.
+func (st *staged) countDead() error {
+	for _, l := range st.plan.Dead {
+		st.dead[l.File()]++
 	}
-	st.dropData[f.number] = f
+	for n := range st.dead {
+		f := st.file(n)
+		if f == nil {
+			return fmt.Errorf("plan deletes: data file %d is not live (I4)", n)
+		}
+		if st.live.data[n] == nil && st.husk(f) {
+			st.stillborn[n] = f
+		}
+	}
+	return nil
 }
+
+// husk reports whether no row of a data file is live after the commit.
+func (st *staged) husk(f *dataFile) bool { return f.dead+st.dead[f.number] == f.file.Count() }
 
 // stays reports whether a data file is live after the commit.
 func (st *staged) stays(n uint32) bool {
@@ -87,7 +98,7 @@ func (t *Table) stage(ctx context.Context, id int64, c Change) (*staged, error) 
 	if c.Batch != nil {
 		st.plan = c.Batch.Plan(t.index)
 	}
-	if err := t.stageDeletes(ctx, st, st.plan.Dead); err != nil {
+	if err := st.countDead(); err != nil {
 		return st, err
 	}
 	if c.Draft != nil {
@@ -97,8 +108,12 @@ func (t *Table) stage(ctx context.Context, id int64, c Change) (*staged, error) 
 			}
 		}
 	}
+	dataManifests := t.planData(st)
+	if err := t.stageDeletes(ctx, st); err != nil {
+		return st, err
+	}
 	st.snapshot = t.nextSnapshot(id)
-	if err := t.stageManifests(ctx, st); err != nil {
+	if err := t.stageManifests(ctx, st, dataManifests); err != nil {
 		return st, err
 	}
 	st.snapshot.Summary = t.summary(st, c)

@@ -24,11 +24,11 @@ func summaryOf(s *icetable.Snapshot) icetable.Summary {
 	return *s.Summary
 }
 
-// operation names what a staged commit does, in the words of the Iceberg specification ("Snapshots"): replace means
-// that no row changed.
+// operation names what a staged commit does to the rows, in the words of the Iceberg specification ("Snapshots"): replace
+// means that no row changed.
 func (st *staged) operation() icetable.Operation {
 	adds := len(st.addData) > 0
-	removes := len(st.addDeletes) > 0 || len(st.dropData) > 0
+	removes := st.plan.Updated+st.plan.Deleted > 0
 	switch {
 	case adds && removes:
 		return icetable.OpOverwrite
