@@ -1,0 +1,40 @@
+# "make check" is what continuous integration runs; it needs Go, and a C compiler for the race detector.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE   ?= cdcd:$(VERSION)
+
+# The tools have a go.mod of their own, so that the program's go.mod names only what the program needs.
+LINTER  := go tool -modfile=tools/go.mod golangci-lint
+CC_PATH := $(shell command -v "$$(go env CC)")
+RACE    := $(if $(CC_PATH),-race)
+
+.PHONY: check build test lint fmt vet demo image clean
+
+check: lint vet
+	$(if $(RACE),,@echo "no C compiler: the tests run WITHOUT the race detector" >&2)
+	go test $(RACE) ./...
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/cdcd ./cmd/cdcd
+
+test:
+	go test ./...
+
+lint:
+	$(LINTER) fmt --diff
+	$(LINTER) run
+
+fmt:
+	$(LINTER) fmt
+
+vet:
+	go vet ./...
+
+demo:
+	go run ./cmd/cdcd demo
+
+image:
+	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .
+
+clean:
+	rm -rf bin
