@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/config"
+	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/sink"
+)
+
+type checkCommand struct {
+	configFlag
+	Timeout time.Duration `default:"20s" help:"How long Kafka and the catalog may take to answer."`
+}
+
+// errCheck is returned when something that was checked would keep cdcd from running.
+var errCheck = errors.New("the check found faults")
+
+// Run checks the file, Kafka, the catalog, and what each table would do first.
+func (cmd checkCommand) Run(c *console) error {
+	conf, err := cmd.load()
+	if err != nil {
+		return err
+	}
+	r := report{c: c}
+	r.line(nil, "configuration", fmt.Sprintf("%s: %d tables", cmd.Config, len(conf.Tables())))
+	log := slog.New(slog.DiscardHandler)
+	client, err := openKafka(conf, log, nil)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeoutCause(c.ctx, cmd.Timeout, fmt.Errorf("no answer within %s", cmd.Timeout))
+	defer cancel()
+	kafkaErr := client.Ping(ctx)
+	r.line(kafkaErr, "kafka", fmt.Sprint(conf.Kafka.Brokers))
+	cat, closeCatalog, catalogErr := openCatalog(ctx, conf)
+	if catalogErr == nil {
+		defer func() { _ = closeCatalog() }() // Nothing was written.
+	}
+	r.line(catalogErr, "catalog", conf.Catalog.URI)
+	if catalogErr == nil {
+		s := sink.New(sink.Options{Catalog: cat, Version: buildVersion(), IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log})
+		r.line(s.CheckWrite(ctx, conf.Catalog.Warehouse), "write access", conf.Catalog.Warehouse)
+		for i, t := range pipelineTables(conf) {
+			if kafkaErr == nil {
+				plan, err := planTable(ctx, client, s, conf.Tables()[i], t.Sink)
+				r.line(err, "table "+t.Sink.Name, plan)
+			}
+		}
+	}
+	if r.faults > 0 {
+		return errCheck
+	}
+	return nil
+}
+
+// planTable tells where a table would start to read, and how much waits.
+func planTable(ctx context.Context, client *kafka.Client, s *sink.Sink, conf config.Table, o sink.TableOptions) (string, error) {
+	at, state := bookmark.Bookmark{}, "would be created"
+	mark, rows, err := s.Peek(ctx, o)
+	switch {
+	case err == nil:
+		at, state = mark, fmt.Sprintf("exists with %s records", rows)
+	case !errors.Is(err, sink.ErrNoTable):
+		return "", err
+	}
+	position, err := client.Locate(ctx, []string{conf.Topic}, at)
+	if err != nil {
+		return "", err
+	}
+	waiting := int64(0)
+	end, _ := position.End.Topic(conf.Topic)
+	for _, p := range end.Partitions {
+		start, _ := position.Start.Partition(conf.Topic, p.Partition)
+		waiting += max(p.Next-start.Next, 0)
+	}
+	return fmt.Sprintf("%s, from topic %s with %d partitions; %d records wait", state, conf.Topic, len(end.Partitions), waiting), nil
+}
+
+// report prints one line a check.
+type report struct {
+	c      *console
+	faults int
+}
+
+func (r *report) line(err error, what, detail string) {
+	if err == nil {
+		_, _ = fmt.Fprintf(r.c.out, "ok    %s: %s\n", what, detail)
+		return
+	}
+	r.faults++
+	_, _ = fmt.Fprintf(r.c.out, "FAIL  %s: %v\n", what, err)
+	if hint := hintOf(err); hint != "" {
+		_, _ = fmt.Fprintf(r.c.out, "      hint: %s\n", hint)
+	}
+}
