@@ -242,7 +242,7 @@ func TestOperatorsRollbackTakesTheBookmarkBack(t *testing.T) {
 	mark, head := w.table.Bookmark(), w.table.head.SnapshotID
 	w.upsert(1, "x")
 	w.commit()
-	_, _, err := m.Catalog.CommitTable(t.Context(), w.table.ident, nil, []table.Update{table.NewSetSnapshotRefUpdate("main", head, table.BranchRef, 0, 0, 0)})
+	_, _, err := m.CommitTable(t.Context(), w.table.ident, nil, []table.Update{table.NewSetSnapshotRefUpdate("main", head, table.BranchRef, 0, 0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}

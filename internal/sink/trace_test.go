@@ -46,8 +46,12 @@ func (r *trace) take() []request {
 
 func kindOf(path string) string {
 	for _, k := range []struct{ pattern, kind string }{
-		{`-deletes\.parquet$`, "delete file"}, {`\.parquet$`, "data file"}, {`-m\.avro$`, "manifest"},
-		{`/snap-[^/]*\.avro$`, "manifest list"}, {`\.metadata\.json$`, "metadata.json"}, {`^$`, ""},
+		{`-deletes\.parquet$`, "delete file"},
+		{`\.parquet$`, "data file"},
+		{`-m\.avro$`, "manifest"},
+		{`/snap-[^/]*\.avro$`, "manifest list"},
+		{`\.metadata\.json$`, "metadata.json"},
+		{`^$`, ""},
 	} {
 		if regexp.MustCompile(k.pattern).MatchString(path) {
 			return k.kind
@@ -166,5 +170,5 @@ func newTracedSink(t testing.TB) (*Sink, catalog.Catalog, *trace) {
 		}
 	})
 	c := &tracedCatalog{cat, r}
-	return New(Options{Catalog: c, Version: "test", Delete: true, Backoff: 1, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}), c, r
+	return New(Options{Catalog: c, Version: "test", Delete: true, Backoff: 1, Logger: slog.New(slog.DiscardHandler)}), c, r
 }
