@@ -263,7 +263,7 @@ func TestExpiredBookmarkHaltsAndNamesTheTag(t *testing.T) {
 	mark := w.table.Bookmark()
 	first := w.table.head.SnapshotID
 	compact(t, m.Catalog, w.table.ident)
-	loaded, err := m.Catalog.LoadTable(t.Context(), w.table.ident)
+	loaded, err := m.LoadTable(t.Context(), w.table.ident)
 	if err != nil {
 		t.Fatal(err)
 	}
