@@ -65,6 +65,7 @@ func (d *Draft) finish(context.Context) error {
 	d.open = nil
 	f, err := w.finish(d.t, d.target)
 	if err != nil {
+		d.t.remove(w.path) // It may have been written all the same.
 		return err
 	}
 	d.files = append(d.files, f)

@@ -224,6 +224,16 @@ func tableProperties() iceberg.Properties {
 // Bookmark returns the position that the table's rows stand for. It is zero for a table without a commit.
 func (t *Table) Bookmark() bookmark.Bookmark { return t.bookmark.Clone() }
 
+// HeadIsForeign reports whether another tool's snapshot is the head. Its next expiry may then take ours: a commit of the
+// bookmark alone brings it back to the head.
+func (t *Table) HeadIsForeign() bool {
+	if t.head == nil {
+		return false
+	}
+	_, ours := summaryOf(t.head).Properties[keyBookmark]
+	return !ours
+}
+
 // Schema returns the schema of the rows that Draft takes: the table's, or the one that Evolve asked for.
 func (t *Table) Schema() *row.Schema { return t.target.rows }
 
