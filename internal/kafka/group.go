@@ -88,6 +88,9 @@ func (c *Client) Join(ctx context.Context, tables []Table, own func(ctx context.
 	return nil
 }
 
+// Assigned reports whether the group has ever told this process which tables it owns, be it none.
+func (c *Client) Assigned() bool { return c.assigned.Load() }
+
 func (m *member) options(life context.Context) []kgo.Opt {
 	o := m.client.o
 	var topics []string
@@ -160,6 +163,9 @@ func (m *member) onAssigned(ctx context.Context, _ *kgo.Client, held map[string]
 	m.held, m.assigned, m.again = held, true, err != nil
 	m.mu.Unlock()
 	m.call(tables)
+	if err == nil {
+		m.client.assigned.Store(true)
+	}
 }
 
 func (m *member) onRevoked(context.Context, *kgo.Client, map[string][]int32) {

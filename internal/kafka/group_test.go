@@ -103,6 +103,28 @@ func TestOneMemberOwnsEverythingAndNothingAfterLeaving(t *testing.T) {
 	}
 }
 
+// A process counts as assigned from its first assignment on, even if others have all tables, and until its end.
+func TestAssignedFromTheFirstAssignmentOn(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.SeedTopics(1, "a"))
+	first, second := open(t, cluster, group), open(t, cluster, group)
+	if first.Assigned() {
+		t.Error("assigned before Join")
+	}
+	members := []*joined{join(t, first, Table{"ta", []string{"a"}}), join(t, second, Table{"ta", []string{"a"}})}
+	deadline := time.Now().Add(patience)
+	for !first.Assigned() || !second.Assigned() {
+		if time.Now().After(deadline) {
+			t.Fatalf("assigned are %t and %t", first.Assigned(), second.Assigned())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	members[0].leave()
+	if !first.Assigned() {
+		t.Error("not assigned any more after leaving")
+	}
+}
+
 func TestTablesAreDisjointCompleteAndSticky(t *testing.T) {
 	t.Parallel()
 	var tables []Table

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,8 @@ type Client struct {
 	metrics *metrics
 	reader  *kgo.Client
 	admin   *kadm.Client
+
+	assigned atomic.Bool // Join has received an assignment, and could check it.
 
 	mu         sync.Mutex // Guards everything below, and the subscriptions with their cursors.
 	partitions map[partitionKey]*partition

@@ -22,20 +22,10 @@ const chunkBytes = 8 << 20
 
 // add folds the fetched records into the open batch, and writes chunks of rows as they fill up.
 func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
-	name := t.o.Sink.Name
 	for _, f := range fetches {
-		p := partition{f.Topic, f.Partition}
-		before, _ := t.position.Partition(f.Topic, f.Partition)
-		invariant.Check(f.Next >= before.Next, "I3: %s read %s/%d back from %d to %d", name, f.Topic, f.Partition, before.Next, f.Next)
-		for _, r := range f.Records {
-			if err := t.apply(ctx, p, r); err != nil {
-				return err
-			}
+		if err := t.addFetch(ctx, f); err != nil {
+			return err
 		}
-		t.position.Set(f.Topic, "", bookmark.Partition{Partition: f.Partition, Next: f.Next, Epoch: f.Epoch})
-		t.high[p] = f.HighWatermark
-		t.metrics.consumed.WithLabelValues(name).Add(float64(len(f.Records)))
-		t.metrics.setLag(name, f.Topic, f.Partition, f.HighWatermark-f.Next)
 		if t.batch != nil && t.batch.Rows().Bytes() > chunkBytes {
 			if err := t.writeChunk(ctx); err != nil {
 				return err
@@ -52,59 +42,92 @@ func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
 	return nil
 }
 
+// addFetch folds the records of one piece of a partition, and moves the position over all of it.
+func (t *table) addFetch(ctx context.Context, f kafka.Fetch) error {
+	key := partition{f.Topic, f.Partition}
+	pr := t.progress[key]
+	if pr == nil {
+		pr = &progress{}
+		t.progress[key] = pr
+	}
+	pr.high = f.HighWatermark
+	at, _ := t.position.Partition(f.Topic, f.Partition)
+	invariant.Check(f.Next >= at.Next, "I3: %s read %s/%d back from %d to %d", t.o.Sink.Name, f.Topic, f.Partition, at.Next, f.Next)
+	for _, r := range f.Records {
+		at.Next = r.Offset
+		if err := t.apply(ctx, place{f.Topic, at, pr}, r); err != nil {
+			return err
+		}
+		at.Epoch = r.LeaderEpoch
+	}
+	t.position.Set(f.Topic, "", bookmark.Partition{Partition: f.Partition, Next: f.Next, Epoch: f.Epoch})
+	t.metrics.setLag(f.Topic, f.Partition, f.HighWatermark-f.Next)
+	return nil
+}
+
+// place is where a record stands: the position before it, and the progress of its partition.
+type place struct {
+	topic    string
+	before   bookmark.Partition
+	progress *progress
+}
+
 func (t *table) account() {
 	t.share.set(int64(t.batch.Bytes()))
-	t.metrics.bufferedBytes.WithLabelValues(t.o.Sink.Name).Set(float64(t.batch.Bytes()))
-	t.metrics.bufferedRows.WithLabelValues(t.o.Sink.Name).Set(float64(t.batch.Len()))
+	t.metrics.setBuffered(t.batch.Bytes(), t.batch.Len())
 }
+
+// schemasMax is how many schemas one record may ask for: a table may have to be created, or turn out to have been created by
+// somebody else; its columns may have to change; and so may those of its key.
+const schemasMax = 3
 
 // apply decodes one record and folds it. A record that asks for a schema that the table does not have cuts the batch:
 // what came before is committed, so that the schema changes together with the first row that needs it.
-func (t *table) apply(ctx context.Context, p partition, r *kgo.Record) error {
-	var event debezium.Event
-	for range 2 {
-		err := t.decode(r, &event)
-		if err == nil && event.Op == debezium.Truncate && event.Ignored == "" {
-			return t.refuse(ctx, p, r, errTruncate)
+func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
+	for schemas := 0; ; schemas++ {
+		err := t.decode(r)
+		if err == nil && t.event.Op == debezium.Truncate && t.event.Ignored == "" {
+			err = errTruncate
 		}
 		if err == nil {
-			t.fold(p, &event)
+			t.fold(p)
 			return nil
 		}
 		change, ok := errors.AsType[*debezium.SchemaChange](err)
-		if !ok || !change.Lossless {
-			return t.refuse(ctx, p, r, err)
+		if !ok || !change.Lossless || schemas == schemasMax {
+			return t.refuse(ctx, p, err)
 		}
-		if err := t.evolve(ctx, p, r, change); err != nil {
+		if err := t.evolve(ctx, p, change); err != nil {
 			return err
 		}
 	}
-	return t.refuse(ctx, p, r, errors.New("the record asks for another schema again"))
 }
 
-func (t *table) decode(r *kgo.Record, event *debezium.Event) error {
+// decode decodes one record into event, and its row into the batch.
+func (t *table) decode(r *kgo.Record) error {
 	if t.batch == nil {
-		return t.decoder.Decode(r.Key, r.Value, nil, event)
+		return t.decoder.Decode(r.Key, r.Value, nil, &t.event)
 	}
-	return t.decoder.Decode(r.Key, r.Value, t.batch.Rows(), event)
+	return t.decoder.Decode(r.Key, r.Value, t.batch.Rows(), &t.event)
 }
 
-func (t *table) fold(p partition, event *debezium.Event) {
-	name := t.o.Sink.Name
-	switch {
-	case event.Ignored != "":
-		t.metrics.ignored.WithLabelValues(name, string(event.Ignored)).Inc()
+// fold folds the event at hand. A record counts as consumed together with what became of it, so that the counters add up
+// at any moment: consumed = applied + ignored + refused (I6).
+func (t *table) fold(p place) {
+	event := &t.event
+	t.metrics.consumed.Inc()
+	if event.Ignored != "" {
+		t.metrics.ignored[event.Ignored].Inc()
 		return
-	case event.IsUpsert():
-		t.batch.Upsert(event.Key)
-	case event.IsDelete():
-		if t.batch != nil { // A table that does not exist yet has nothing to delete.
-			t.batch.Delete(event.Key)
-		}
 	}
-	t.metrics.applied.WithLabelValues(name, event.Op.String()).Inc()
+	if event.IsUpsert() {
+		t.batch.Upsert(event.Key)
+	} else {
+		t.batch.Delete(event.Key)
+	}
+	t.metrics.applied[event.Op].Inc()
 	if event.SourceMs > 0 {
-		t.sources[p] = event.SourceMs
+		p.progress.sourceMs = event.SourceMs
 	}
 }
 
@@ -112,7 +135,7 @@ func (t *table) fold(p partition, event *debezium.Event) {
 var errTruncate = errors.New("a TRUNCATE empties the source table")
 
 // refuse halts the table at a record that cannot be applied. What came before it is committed, nothing after it is.
-func (t *table) refuse(ctx context.Context, p partition, r *kgo.Record, err error) error {
+func (t *table) refuse(ctx context.Context, p place, err error) error {
 	reason, hint := halt.BadRecord, "Mend or skip the record at its source; the table goes on from it after a restart."
 	if change, ok := errors.AsType[*debezium.SchemaChange](err); ok {
 		reason, hint = halt.SchemaChange, "Undo the change in the source database, or rebuild the table: "+change.Detail
@@ -125,17 +148,34 @@ func (t *table) refuse(ctx context.Context, p partition, r *kgo.Record, err erro
 		reason, hint = halt.TruncateRefused, "This version cannot apply a TRUNCATE. Take a new Debezium snapshot into a fresh topic and rebuild the table from it."
 		label = string(reason)
 	}
-	t.metrics.decodeErrors.WithLabelValues(t.o.Sink.Name, label).Inc()
-	halted := halt.Newf(reason, hint, "record %s/%d offset %d: %w", p.topic, p.number, r.Offset, err)
-	t.position.Set(p.topic, "", bookmark.Partition{Partition: p.number, Next: r.Offset, Epoch: r.LeaderEpoch})
+	t.metrics.consumed.Inc()
+	t.metrics.refused(label)
+	halted := halt.Newf(reason, hint, "%w", &recordError{topic: p.topic, partition: p.before.Partition, offset: p.before.Next, err: err})
+	t.position.Set(p.topic, "", p.before)
 	if err := t.commit(ctx); err != nil {
 		return err // The record is met again, after what came before it has been committed.
 	}
 	return halted
 }
 
-// evolve gives the table the schema that the record at r asks for.
-func (t *table) evolve(ctx context.Context, p partition, r *kgo.Record, change *debezium.SchemaChange) error {
+// recordError says which record could not be applied, and why.
+type recordError struct {
+	topic     string
+	partition int32
+	offset    int64
+	err       error
+}
+
+// Error implements error.
+func (e *recordError) Error() string {
+	return fmt.Sprintf("record %s/%d offset %d: %v", e.topic, e.partition, e.offset, e.err)
+}
+
+// Unwrap returns the cause.
+func (e *recordError) Unwrap() error { return e.err }
+
+// evolve gives the table the schema that the record at p asks for.
+func (t *table) evolve(ctx context.Context, p place, change *debezium.SchemaChange) error {
 	if t.sink == nil {
 		created, err := t.d.o.Sink.Create(ctx, t.o.Sink, change.Want)
 		if err != nil {
@@ -147,7 +187,7 @@ func (t *table) evolve(ctx context.Context, p partition, r *kgo.Record, change *
 		t.use(created)
 		return nil
 	}
-	t.position.Set(p.topic, "", bookmark.Partition{Partition: p.number, Next: r.Offset, Epoch: r.LeaderEpoch})
+	t.position.Set(p.topic, "", p.before)
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
@@ -169,6 +209,7 @@ func (t *table) writeChunk(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write rows: %w", err)
 	}
+	t.written += int64(rows.Bytes())
 	t.batch.Placed(file, first)
 	return nil
 }

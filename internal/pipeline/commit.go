@@ -11,48 +11,58 @@ import (
 )
 
 const (
-	// quietInterval is how often a bookmark is committed alone, for a table whose topics move without changing a row (I8).
-	quietInterval = 15 * time.Minute
 	// behindFactor is how many commit intervals a batch may last while more records wait than it holds: far behind,
 	// batches grow towards CommitBytes instead of committing by the clock.
 	behindFactor = 5
+	// behindWait is how long such a batch waits for the next of the waiting records, which may be a while in coming.
+	behindWait = time.Second
+	// idleWait is how long polling waits without an open batch, at most.
+	idleWait = time.Minute
+	// boundedWait is how long polling waits in a bounded run, which wants to know whether it has reached its end.
+	boundedWait = 200 * time.Millisecond
+	// askInterval is how often a bounded run asks about the end while records still come.
+	askInterval = time.Second
 )
 
-// untilDue returns how long polling may wait before the open batch has to be committed.
+// untilDue returns how long polling may wait: until the open batch has to be committed, if nothing comes.
 func (t *table) untilDue() time.Duration {
-	if t.first.IsZero() {
-		if t.d.o.Bounded {
-			return 200 * time.Millisecond
+	wait := min(t.o.CommitInterval, t.d.o.QuietInterval, idleWait)
+	if !t.first.IsZero() {
+		if wait = time.Until(t.first.Add(t.o.CommitInterval)); wait <= 0 {
+			wait = behindWait
 		}
-		return min(t.o.CommitInterval, time.Minute)
 	}
-	return max(time.Until(t.first.Add(t.o.CommitInterval)), time.Millisecond)
+	if t.d.o.Bounded {
+		wait = min(wait, boundedWait)
+	}
+	return wait
 }
 
-// due reports whether the open batch is to be committed: on time, on bytes, or on the memory budget.
-func (t *table) due() bool {
+// due reports whether the open batch is to be committed: on time, on bytes, or on the memory budget. idle says that the
+// last poll brought nothing.
+func (t *table) due(idle bool) bool {
 	if t.batch == nil {
 		return false
 	}
 	if t.batch.Empty() {
-		return time.Since(t.last) >= quietInterval && !t.position.Equal(t.sink.Bookmark())
+		return time.Since(t.last) >= t.d.o.QuietInterval && !t.position.Equal(t.base)
 	}
 	age := time.Since(t.first)
 	switch {
-	case int64(t.batch.Bytes()) >= t.o.CommitBytes, t.share.exceeded(len(t.d.o.Tables)):
+	case t.written+int64(t.batch.Bytes()) >= t.o.CommitBytes, t.share.exceeded(len(t.d.o.Tables)):
 		return true
 	case age >= behindFactor*t.o.CommitInterval:
 		return true
 	}
-	return age >= t.o.CommitInterval && t.waiting() <= t.batch.Changes()
+	return age >= t.o.CommitInterval && (idle || t.waiting() <= t.batch.Changes())
 }
 
 // waiting returns how many records of the table are known to wait in Kafka.
 func (t *table) waiting() int64 {
 	n := int64(0)
-	for p, high := range t.high {
+	for p, pr := range t.progress {
 		at, _ := t.position.Partition(p.topic, p.number)
-		n += max(high-at.Next, 0)
+		n += max(pr.high-at.Next, 0)
 	}
 	return n
 }
@@ -60,7 +70,7 @@ func (t *table) waiting() int64 {
 // commit commits the open batch with the position it stands for; without changes it commits the bookmark alone, if
 // that has moved.
 func (t *table) commit(ctx context.Context) error {
-	if t.sink == nil || t.batch.Empty() && t.position.Equal(t.sink.Bookmark()) {
+	if t.sink == nil || t.batch.Empty() && t.position.Equal(t.base) {
 		return nil
 	}
 	if err := t.writeChunk(ctx); err != nil {
@@ -78,18 +88,18 @@ func (t *table) commit(ctx context.Context) error {
 	t.log.Info("committed snapshot", "snapshot_id", done.SnapshotID, "operation", done.Operation, "changes", changes,
 		"inserted", done.Inserted, "updated", done.Updated, "deleted", done.Deleted,
 		"files", done.DataFiles+done.DeleteFiles, "bytes", done.Bytes, "duration_ms", done.Duration.Milliseconds(), "attempt", done.Attempts)
+	if !t.sink.Bookmark().Equal(t.position) { // Another writer went on from our commit before we saw it land (I2).
+		return fmt.Errorf("commit: %w", sink.ErrStandDown)
+	}
 	t.committed(ctx)
 	return nil
 }
 
 // committed begins the next batch, and tells the group how far the table is.
 func (t *table) committed(ctx context.Context) {
-	name := t.o.Sink.Name
-	t.last, t.first, t.start = time.Now(), time.Time{}, ""
-	t.metrics.lastCommit.WithLabelValues(name).Set(float64(t.last.UnixMilli()) / 1000)
-	if ms := t.validThrough(); ms > 0 {
-		t.metrics.committedSource.WithLabelValues(name).Set(float64(ms) / 1000)
-	}
+	t.base = t.position.Clone()
+	t.last, t.first, t.start, t.written = time.Now(), time.Time{}, "", 0
+	t.metrics.setCommitted(t.last.UnixMilli(), t.validThrough())
 	t.batch.Reset(t.sink.Schema())
 	t.decoder.Bind(t.sink.Schema())
 	t.draft = t.sink.Draft()
@@ -100,20 +110,32 @@ func (t *table) committed(ctx context.Context) {
 }
 
 // validThrough returns the best lower bound of source time that the position stands for: the smallest, over the
-// partitions, of the source time of the last event. It is 0 until each partition with records has given an event.
+// partitions, of the source time of the last event. It is 0 until each partition in which records waited when the table
+// was opened has given an event.
 func (t *table) validThrough() int64 {
 	lowest := int64(0)
-	for _, ms := range t.sources {
-		if lowest == 0 || ms < lowest {
-			lowest = ms
+	for _, topic := range t.end.Topics {
+		for _, end := range topic.Partitions {
+			pr := t.progress[partition{topic.Name, end.Partition}]
+			at, _ := t.position.Partition(topic.Name, end.Partition)
+			switch {
+			case pr != nil && pr.sourceMs > 0:
+				if lowest == 0 || pr.sourceMs < lowest {
+					lowest = pr.sourceMs
+				}
+			case at.Next < end.Next:
+				return 0
+			}
 		}
 	}
 	return lowest
 }
 
-// atEnd commits and reports true when a bounded run has reached the end offsets seen at its start. A topic may end in
-// offsets without records: positions move over them.
-func (t *table) atEnd(ctx context.Context) (bool, error) {
+// atEnd commits and reports true when a bounded run has reached the end offsets seen at its start, however many records
+// came after them. A topic may end in offsets without records: positions move over them. idle says that the last poll
+// brought nothing.
+func (t *table) atEnd(ctx context.Context, idle bool) (bool, error) {
+	ask := idle || time.Since(t.asked) >= askInterval
 	for _, name := range t.o.Topics {
 		end, _ := t.end.Topic(name)
 		for _, p := range end.Partitions {
@@ -121,6 +143,10 @@ func (t *table) atEnd(ctx context.Context) (bool, error) {
 			if at.Next >= p.Next {
 				continue
 			}
+			if !ask {
+				return false, nil
+			}
+			t.asked = time.Now()
 			next, err := t.d.o.Kafka.Skip(ctx, name, p.Partition, at.Next)
 			if err != nil {
 				return false, fmt.Errorf("find end of %s: %w", name+"/"+strconv.Itoa(int(p.Partition)), err)

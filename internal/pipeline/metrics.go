@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/halt"
 )
 
@@ -25,10 +26,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"table"}, labels...))
 	}
 	m := &metrics{
-		consumed:        counter("cdcd_records_consumed_total", "Records taken from Kafka."),
+		consumed:        counter("cdcd_records_consumed_total", "Records that were applied, ignored or refused."),
 		applied:         counter("cdcd_change_events_total", "Change events folded into batches, by op.", "op"),
 		ignored:         counter("cdcd_records_ignored_total", "Records that a named rule leaves out.", "rule"),
-		decodeErrors:    counter("cdcd_decode_errors_total", "Records that could not be decoded, by reason.", "reason"),
+		decodeErrors:    counter("cdcd_decode_errors_total", "Records that were refused, by reason.", "reason"),
 		restarts:        counter("cdcd_table_restarts_total", "Times that a table was opened again after an error."),
 		lag:             gauge("cdcd_consumer_lag_records", "High watermark minus the next offset to read.", "partition"),
 		bufferedBytes:   gauge("cdcd_buffered_bytes", "Memory of the open batch."),
@@ -44,18 +45,74 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// start creates the children of one table at zero.
-func (m *metrics) start(table string) {
-	m.consumed.WithLabelValues(table)
-	m.restarts.WithLabelValues(table)
-	for _, op := range []string{"c", "u", "d", "r", "tombstone"} {
-		m.applied.WithLabelValues(table, op)
+// tableMetrics are the figures of one table. Those that change with every record are at hand without a search.
+type tableMetrics struct {
+	m                  *metrics
+	name               string
+	consumed, restarts prometheus.Counter
+	applied            [256]prometheus.Counter // By debezium.Op.
+	ignored            map[debezium.Rule]prometheus.Counter
+}
+
+// of returns the figures of one table, which are there from then on, at zero.
+func (m *metrics) of(name string) *tableMetrics {
+	t := &tableMetrics{
+		m: m, name: name, consumed: m.consumed.WithLabelValues(name), restarts: m.restarts.WithLabelValues(name),
+		ignored: map[debezium.Rule]prometheus.Counter{},
+	}
+	for _, op := range []debezium.Op{debezium.Create, debezium.Read, debezium.Update, debezium.Delete, debezium.Tombstone} {
+		t.applied[op] = m.applied.WithLabelValues(name, op.String())
+	}
+	for _, rule := range debezium.Rules() {
+		t.ignored[rule] = m.ignored.WithLabelValues(name, string(rule))
+	}
+	for _, r := range debezium.Reasons() {
+		m.decodeErrors.WithLabelValues(name, string(r))
+	}
+	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused} {
+		m.decodeErrors.WithLabelValues(name, string(r))
 	}
 	for _, r := range halt.Reasons() {
-		m.halted.WithLabelValues(table, string(r))
+		m.halted.WithLabelValues(name, string(r))
+	}
+	t.setBuffered(0, 0)
+	return t
+}
+
+func (t *tableMetrics) refused(reason string) { t.m.decodeErrors.WithLabelValues(t.name, reason).Inc() }
+
+func (t *tableMetrics) setLag(topic string, partition int32, lag int64) {
+	t.m.lag.WithLabelValues(t.name, topic+"/"+strconv.Itoa(int(partition))).Set(float64(max(lag, 0)))
+}
+
+func (t *tableMetrics) setBuffered(bytes, rows int) {
+	t.m.bufferedBytes.WithLabelValues(t.name).Set(float64(bytes))
+	t.m.bufferedRows.WithLabelValues(t.name).Set(float64(rows))
+}
+
+// setHalted says for which reason the table is halted; none: it is not.
+func (t *tableMetrics) setHalted(reason halt.Reason) {
+	for _, r := range halt.Reasons() {
+		value := 0.0
+		if r == reason {
+			value = 1
+		}
+		t.m.halted.WithLabelValues(t.name, string(r)).Set(value)
 	}
 }
 
-func (m *metrics) setLag(table, topic string, partition int32, lag int64) {
-	m.lag.WithLabelValues(table, topic+"/"+strconv.Itoa(int(partition))).Set(float64(max(lag, 0)))
+// setCommitted notes a commit at a time and the source time that it is valid through, in Unix milliseconds; 0: unknown.
+func (t *tableMetrics) setCommitted(atMs, sourceMs int64) {
+	t.m.lastCommit.WithLabelValues(t.name).Set(float64(atMs) / 1000)
+	if sourceMs > 0 {
+		t.m.committedSource.WithLabelValues(t.name).Set(float64(sourceMs) / 1000)
+	}
+}
+
+// release takes back what this process says about the present state of a table that it no longer runs: its next owner tells.
+func (t *tableMetrics) release() {
+	t.setHalted("")
+	t.m.lag.DeletePartialMatch(prometheus.Labels{"table": t.name})
+	t.m.committedSource.DeleteLabelValues(t.name)
+	t.m.lastCommit.DeleteLabelValues(t.name)
 }

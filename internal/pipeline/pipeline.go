@@ -33,8 +33,14 @@ type Options struct {
 	BatchBytes  int64         // Memory of all open batches together (I7).
 	GracePeriod time.Duration // How long a table may finish its open batch after the run was told to stop.
 	Pause       time.Duration // Before a table is opened again after an error; each next pause is twice as long, up to PauseMax.
-	Logger      *slog.Logger
-	Registerer  prometheus.Registerer // May be nil.
+	PauseMax    time.Duration // Also the pause between probes of a cause that lies outside.
+
+	// QuietInterval is how often a bookmark is committed alone, at most, for a table whose topics move without changing a
+	// row (I8).
+	QuietInterval time.Duration
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // May be nil.
 }
 
 // Table is one table and the topics that feed it.
@@ -43,7 +49,7 @@ type Table struct {
 	Decoder        debezium.Options
 	Sink           sink.TableOptions
 	CommitInterval time.Duration // An open batch is committed when its first record is this old.
-	CommitBytes    int64         // A batch is committed when its rows have taken this much memory.
+	CommitBytes    int64         // A batch is committed when its decoded rows and keys have come to this many bytes, written out or not.
 	FromEarliest   bool          // Whether a first start may begin where the log begins, complete or not.
 }
 
@@ -56,7 +62,7 @@ func Run(ctx context.Context, o Options) error {
 	g, ctx := errgroup.WithContext(ctx)
 	d := &daemon{o: o, metrics: newMetrics(o.Registerer), budget: &budget{limit: o.BatchBytes}, running: map[string]*actor{}}
 	for _, t := range o.Tables {
-		d.metrics.start(t.Sink.Name)
+		d.metrics.of(t.Sink.Name)
 	}
 	if o.Bounded {
 		return d.runBounded(ctx, g)
@@ -124,9 +130,9 @@ func (d *daemon) start(ctx context.Context, o Table) *actor {
 	go func() {
 		defer close(a.done)
 		defer stop(nil)
-		if err := d.newTable(o).keep(ctx); err != nil && ctx.Err() == nil {
-			d.o.Logger.Error("stopped table", "table", o.Sink.Name, "err", err)
-		}
+		t := d.newTable(o)
+		_ = t.keep(ctx) // It ends because it was told to; what it had to say is in the log.
+		t.metrics.release()
 	}()
 	return a
 }

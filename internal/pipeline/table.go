@@ -20,8 +20,9 @@ type table struct {
 	o       Table
 	d       *daemon
 	log     *slog.Logger
-	metrics *metrics
+	metrics *tableMetrics
 	share   share
+	event   debezium.Event // Of the record at hand.
 
 	session // Of the present session; zero in between.
 }
@@ -37,12 +38,14 @@ type session struct {
 	batch    *merge.Batch
 	draft    *sink.Draft
 	position bookmark.Bookmark
-	end      bookmark.Bookmark
-	high     map[partition]int64 // High watermarks.
-	sources  map[partition]int64 // Source time of the last event, in Unix milliseconds.
-	first    time.Time           // When the open batch got its first record.
-	last     time.Time           // When the table was last committed, or opened.
-	start    string              // "earliest" if the first start was allowed to be incomplete.
+	base     bookmark.Bookmark // Where position stood at the last commit, or when the table was opened.
+	end      bookmark.Bookmark // The end offsets when the table was opened.
+	progress map[partition]*progress
+	written  int64     // Bytes of the open batch's rows that were handed to the draft.
+	first    time.Time // When the open batch got its first record.
+	last     time.Time // When the table was last committed, or opened.
+	asked    time.Time // When a bounded run last asked the brokers whether records wait before its end.
+	start    string    // "earliest" if the first start was allowed to be incomplete.
 }
 
 type partition struct {
@@ -50,11 +53,14 @@ type partition struct {
 	number int32
 }
 
-// PauseMax is the longest pause between two sessions, and the pause between probes of a cause that lies outside.
-const PauseMax = 30 * time.Second
+// progress is what a partition's records have told, beside their changes.
+type progress struct {
+	high     int64 // The high watermark that came with the last records.
+	sourceMs int64 // Source time of the last event, in Unix milliseconds; 0 before the first.
+}
 
 func (d *daemon) newTable(o Table) *table {
-	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics, share: share{b: d.budget}}
+	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics.of(o.Sink.Name), share: share{b: d.budget}}
 }
 
 // keep runs session after session until ctx ends, the table halts, or a bounded run reaches its end (nil).
@@ -63,43 +69,49 @@ func (t *table) keep(ctx context.Context) error {
 	for {
 		started := time.Now()
 		err := t.run(ctx)
-		t.share.set(0)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 		if errors.Is(err, sink.ErrStandDown) && t.d.o.Bounded {
 			err = halt.Newf(halt.AnotherWriter, "Stop the other process, or let it do the work: it goes on from where it is.", "%w", err)
 		}
-		switch classify(err) {
-		case stop:
-			t.halt(err)
-			if t.d.o.Bounded {
-				return err
-			}
-			<-ctx.Done()
-			return err
-		case probe:
-			t.halt(err)
-			pause = PauseMax
-		case again:
-			t.log.Warn("restarted table", "err", err)
-			t.metrics.restarts.WithLabelValues(t.o.Sink.Name).Inc()
-		}
 		if time.Since(started) > time.Minute {
 			pause = t.d.o.Pause
+		}
+		verdict := classify(err)
+		switch verdict {
+		case stop:
+			t.halt(err)
+		case probe:
+			t.halt(err)
+			pause = t.d.o.PauseMax
+		case again:
+			t.log.Warn("restarted table", "err", err)
+			t.metrics.restarts.Inc()
+		}
+		if verdict != again && t.d.o.Bounded {
+			return err
+		}
+		if verdict == stop {
+			<-ctx.Done()
+			return err
 		}
 		if !wait(ctx, pause) {
 			return context.Cause(ctx)
 		}
-		pause = min(2*pause, PauseMax)
+		pause = min(2*pause, t.d.o.PauseMax)
 	}
 }
 
 // halt tells that the table commits nothing more, why, and what to do.
 func (t *table) halt(err error) {
 	halted, _ := errors.AsType[*halt.Error](err)
-	t.log.Error("halted table", "reason", string(halted.Reason), "err", err, "hint", halted.Hint)
-	t.metrics.halted.WithLabelValues(t.o.Sink.Name, string(halted.Reason)).Set(1)
+	log := t.log
+	if r, ok := errors.AsType[*recordError](err); ok {
+		log = log.With("topic", r.topic, "partition", r.partition, "offset", r.offset)
+	}
+	log.Error("halted table", "reason", string(halted.Reason), "err", err, "hint", halted.Hint)
+	t.metrics.setHalted(halted.Reason)
 }
 
 // run is the whole life of a table, from its bookmark on.
@@ -107,7 +119,10 @@ func (t *table) run(ctx context.Context) error {
 	work, release := withGrace(ctx, t.d.o.GracePeriod) // Outlives ctx, so that an open batch can be finished.
 	defer release()
 	defer t.close()
-	if err := t.resume(ctx, work); err != nil { // Find the bookmark in the table, and read Kafka from there.
+	interrupted := context.AfterFunc(ctx, release)
+	err := t.resume(ctx, work) // Find the bookmark in the table, and read Kafka from there.
+	interrupted()              // Only what follows may have a batch to finish.
+	if err != nil {
 		return err
 	}
 	for {
@@ -115,26 +130,36 @@ func (t *table) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return t.finish(work)
 		}
-		if _, halted := errors.AsType[*halt.Error](err); halted {
-			return errors.Join(err, t.commit(work))
-		}
 		if err != nil {
-			return fmt.Errorf("poll: %w", err)
+			return t.lost(work, err)
 		}
 		if err := t.add(work, fetches); err != nil { // debezium.Decode, then merge.Batch.
 			return err
 		}
-		if t.due() {
+		if t.due(len(fetches) == 0) {
 			if err := t.commit(work); err != nil { // sink.Commit; then tell Kafka, which is advisory.
 				return err
 			}
 		}
-		if t.d.o.Bounded && len(fetches) == 0 {
-			if done, err := t.atEnd(work); done || err != nil {
+		if t.d.o.Bounded {
+			if done, err := t.atEnd(work, len(fetches) == 0); done || err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// lost ends a session that cannot read on. Before a halt, what was read is committed; but not if the log lost its tail: what
+// the open batch holds may be gone from it, and the table stays the fold of what the log has.
+func (t *table) lost(work context.Context, err error) error {
+	halted, ok := errors.AsType[*halt.Error](err)
+	switch {
+	case !ok:
+		return fmt.Errorf("poll: %w", err)
+	case halted.Reason == halt.LogTruncated:
+		return err
+	}
+	return errors.Join(err, t.commit(work))
 }
 
 // withGrace returns a context that ends the grace period after ctx does.
@@ -163,7 +188,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 // resume opens the Iceberg table and subscribes from its bookmark (I8).
 func (t *table) resume(ctx, work context.Context) error {
 	t.session = session{
-		decoder: debezium.NewDecoder(t.o.Decoder), high: map[partition]int64{}, sources: map[partition]int64{}, last: time.Now(),
+		decoder: debezium.NewDecoder(t.o.Decoder), progress: map[partition]*progress{}, last: time.Now(),
 	}
 	opened, err := t.d.o.Sink.Open(work, t.o.Sink)
 	if err != nil && !errors.Is(err, sink.ErrNoTable) {
@@ -178,21 +203,24 @@ func (t *table) resume(ctx, work context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.checkStart(from, at); err != nil {
+	incomplete, err := t.o.CheckStart(from, at)
+	if err != nil {
 		return err
 	}
-	t.position, t.end = at.Start, at.End
+	if incomplete {
+		t.start = "earliest"
+	}
+	t.position, t.base, t.end = at.Start, at.Start.Clone(), at.End
 	t.sub = t.d.o.Kafka.Subscribe(t.o.Sink.Name, at.Start, t.o.Topics...)
 	t.log.Info("resumed from bookmark", "bookmark", at.Start.String())
-	for _, r := range halt.Reasons() {
-		t.metrics.halted.WithLabelValues(t.o.Sink.Name, string(r)).Set(0)
-	}
+	t.metrics.setHalted("")
 	return nil
 }
 
-// checkStart refuses a first start that would silently lack the beginning of a topic.
-func (t *table) checkStart(from bookmark.Bookmark, at kafka.Position) error {
-	for _, name := range t.o.Topics {
+// CheckStart refuses a first start that would silently lack the beginning of a topic. It reports whether FromEarliest allows
+// the table to start without one.
+func (o Table) CheckStart(from bookmark.Bookmark, at kafka.Position) (incomplete bool, err error) {
+	for _, name := range o.Topics {
 		if _, known := from.Topic(name); known {
 			continue
 		}
@@ -201,14 +229,14 @@ func (t *table) checkStart(from bookmark.Bookmark, at kafka.Position) error {
 			if p.Next == 0 {
 				continue
 			}
-			if !t.o.FromEarliest {
-				return halt.Newf(halt.IncompleteStart, `Take a new Debezium snapshot into a fresh topic, or set start = "earliest" to accept a table without its beginning.`,
+			if !o.FromEarliest {
+				return false, halt.Newf(halt.IncompleteStart, `Take a new Debezium snapshot into a fresh topic, or set start = "earliest" to accept a table without its beginning.`,
 					"%s/%d begins at offset %d: records 0 to %d are gone", name, p.Partition, p.Next, p.Next-1)
 			}
-			t.start = "earliest"
+			incomplete = true
 		}
 	}
-	return nil
+	return incomplete, nil
 }
 
 // use binds the session to an opened table.
@@ -229,6 +257,8 @@ func (t *table) close() {
 		t.sink.Close()
 	}
 	t.session = session{}
+	t.share.set(0)
+	t.metrics.setBuffered(0, 0)
 }
 
 // finish commits the open batch when the table was told to stop. What cannot be committed within the grace period is

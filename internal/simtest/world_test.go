@@ -183,7 +183,8 @@ func (w *world) start(name, group string, bounded bool) (*process, <-chan error)
 		done <- pipeline.Run(ctx, pipeline.Options{
 			Kafka:  client,
 			Sink:   sink.New(sink.Options{Catalog: &remote{w.catalog, p}, Version: "sim", Delete: true, Backoff: time.Millisecond, Logger: log}),
-			Tables: tables, Bounded: bounded, BatchBytes: 64 << 20, GracePeriod: 20 * time.Millisecond, Pause: time.Millisecond, Logger: log,
+			Tables: tables, Bounded: bounded, BatchBytes: 64 << 20, GracePeriod: 20 * time.Millisecond, Pause: time.Millisecond,
+			PauseMax: 30 * time.Second, QuietInterval: 15 * time.Minute, Logger: log,
 		})
 	}()
 	return p, done
