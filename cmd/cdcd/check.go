@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
-	"github.com/cdcd-project/cdcd/internal/config"
 	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
@@ -47,9 +48,9 @@ func (cmd checkCommand) Run(c *console) error {
 	if catalogErr == nil {
 		s := sink.New(sink.Options{Catalog: cat, Version: buildVersion(), IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log})
 		r.line(s.CheckWrite(ctx, conf.Catalog.Warehouse), "write access", conf.Catalog.Warehouse)
-		for i, t := range pipelineTables(conf) {
+		for _, t := range pipelineTables(conf) {
 			if kafkaErr == nil {
-				plan, err := planTable(ctx, client, s, conf.Tables()[i], t.Sink)
+				plan, err := planTable(ctx, client, s, t)
 				r.line(err, "table "+t.Sink.Name, plan)
 			}
 		}
@@ -61,26 +62,35 @@ func (cmd checkCommand) Run(c *console) error {
 }
 
 // planTable tells where a table would start to read, and how much waits.
-func planTable(ctx context.Context, client *kafka.Client, s *sink.Sink, conf config.Table, o sink.TableOptions) (string, error) {
+func planTable(ctx context.Context, client *kafka.Client, s *sink.Sink, t pipeline.Table) (string, error) {
 	at, state := bookmark.Bookmark{}, "would be created"
-	mark, rows, err := s.Peek(ctx, o)
+	mark, rows, err := s.Peek(ctx, t.Sink)
 	switch {
 	case err == nil:
 		at, state = mark, fmt.Sprintf("exists with %s records", rows)
 	case !errors.Is(err, sink.ErrNoTable):
 		return "", err
 	}
-	position, err := client.Locate(ctx, []string{conf.Topic}, at)
+	position, err := client.Locate(ctx, t.Topics, at)
 	if err != nil {
 		return "", err
 	}
-	waiting := int64(0)
-	end, _ := position.End.Topic(conf.Topic)
-	for _, p := range end.Partitions {
-		start, _ := position.Start.Partition(conf.Topic, p.Partition)
-		waiting += max(p.Next-start.Next, 0)
+	incomplete, err := t.CheckStart(at, position)
+	if err != nil {
+		return "", err
 	}
-	return fmt.Sprintf("%s, from topic %s with %d partitions; %d records wait", state, conf.Topic, len(end.Partitions), waiting), nil
+	if incomplete {
+		state += " without its beginning"
+	}
+	count, waiting := 0, int64(0)
+	for _, name := range t.Topics {
+		end, _ := position.End.Topic(name)
+		for _, p := range end.Partitions {
+			start, _ := position.Start.Partition(name, p.Partition)
+			count, waiting = count+1, waiting+max(p.Next-start.Next, 0)
+		}
+	}
+	return fmt.Sprintf("%s, from topic %s with %d partitions; %d records wait", state, strings.Join(t.Topics, ", "), count, waiting), nil
 }
 
 // report prints one line a check.

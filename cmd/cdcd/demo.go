@@ -274,7 +274,7 @@ func (s *stage) pipeline(ctx context.Context) error {
 			Logger: s.log, Registerer: s.registry,
 		}),
 		Tables: pipelineTables(s.conf), BatchBytes: int64(s.conf.Memory.Batches), GracePeriod: s.conf.GracePeriod.Duration, Pause: pause,
-		Logger: s.log, Registerer: s.registry,
+		PauseMax: pauseMax, QuietInterval: quietInterval, Logger: s.log, Registerer: s.registry,
 	})
 }
 

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cdcd-project/cdcd/internal/admin"
+	"github.com/cdcd-project/cdcd/internal/config"
+	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
@@ -18,6 +20,8 @@ import (
 const (
 	backoff         = 50 * time.Millisecond  // The first wait before a storage or catalog call is repeated.
 	pause           = 200 * time.Millisecond // The first pause before a table is opened again.
+	pauseMax        = 30 * time.Second       // The longest one.
+	quietInterval   = 15 * time.Minute       // How often a bookmark that moved without a changed row is committed alone, at most.
 	rebalanceMargin = 30 * time.Second       // How much longer than the grace period a rebalance of the group waits for a member.
 )
 
@@ -34,34 +38,45 @@ func (cmd runCommand) Run(c *console) error {
 	}
 	log, registry := newLogger(c, conf.Log), prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	log.Info("started", "version", buildVersion(), "tables", len(conf.Tables()), "backfill", cmd.Backfill)
-	server := admin.New(admin.Options{Listen: conf.Admin.Listen, Registry: registry, Version: buildVersion(), Logger: log})
-	if err := server.Listen(); err != nil {
-		return fmt.Errorf("listen on admin address: %w", err)
-	}
-	cat, closeCatalog, err := openCatalog(c.ctx, conf)
+	client, err := openKafka(conf, log, registry)
 	if err != nil {
 		return err
 	}
-	client, err := openKafka(conf, log, registry)
-	if err != nil {
-		return errors.Join(err, closeCatalog())
-	}
 	defer client.Close()
+	server := admin.New(admin.Options{
+		Listen: conf.Admin.Listen, Registry: registry, Version: buildVersion(), Logger: log, Ready: readiness(client, cmd.Backfill),
+	})
+	if err := server.Listen(); err != nil {
+		return err
+	}
+	log.Info("started", "version", buildVersion(), "tables", len(conf.Tables()), "backfill", cmd.Backfill, "admin", server.Addr())
 
-	served, stopServer := context.WithCancel(context.WithoutCancel(c.ctx))
+	g, ctx := errgroup.WithContext(c.ctx)
+	served, stopServer := context.WithCancel(context.WithoutCancel(c.ctx)) // Until the last table has stopped.
 	defer stopServer()
-	var g errgroup.Group
 	g.Go(func() error { return server.Serve(served) })
-	err = pipeline.Run(c.ctx, pipeline.Options{
+	g.Go(func() error {
+		defer stopServer()
+		return cmd.mirror(ctx, conf, client, log, registry)
+	})
+	err = g.Wait()
+	log.Info("stopped", "cause", context.Cause(c.ctx))
+	return err
+}
+
+// mirror runs the pipeline until ctx ends, or a backfill to its end.
+func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *kafka.Client, log *slog.Logger, registry *prometheus.Registry) error {
+	cat, closeCatalog, err := openCatalog(ctx, conf)
+	if err != nil {
+		return err
+	}
+	err = pipeline.Run(ctx, pipeline.Options{
 		Kafka: client,
 		Sink: sink.New(sink.Options{
 			Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log, Registerer: registry,
 		}),
 		Tables: pipelineTables(conf), Bounded: cmd.Backfill, BatchBytes: int64(conf.Memory.Batches), GracePeriod: conf.GracePeriod.Duration,
-		Pause: pause, Logger: log, Registerer: registry,
+		Pause: pause, PauseMax: pauseMax, QuietInterval: quietInterval, Logger: log, Registerer: registry,
 	})
-	stopServer()
-	log.Info("stopped", "cause", context.Cause(c.ctx))
-	return errors.Join(err, g.Wait(), closeCatalog())
+	return errors.Join(err, closeCatalog())
 }

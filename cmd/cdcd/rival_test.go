@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Two deployments that write the same tables harm nothing, even if one of them comes back with an open batch after it
+// was frozen for a while: one of them finds out and stands down, each time (I2).
+func TestRivalGroupsKeepTheTablesRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, items("shop.item"), stock("shop.stock"))
+	first, second := w.configure("first", "20ms"), w.configure("second", "20ms")
+	end := w.flow(5)
+	rivals := []*process{w.run(first), w.run(second)}
+	stoodDown := func(p *process) []line { return p.log.find(says("stood down", "")) }
+	var zombie, rival *process
+	eventually(t, "one of the two stands down", func() bool {
+		for i, p := range rivals {
+			if len(stoodDown(p)) > 0 {
+				zombie, rival = rivals[1-i], p
+			}
+		}
+		return rival != nil
+	})
+	zombie.freezeUntilCommitOf(rival)
+	before := len(stoodDown(zombie))
+	eventually(t, "the frozen process stands down", func() bool { return len(stoodDown(zombie)) > before })
+	time.Sleep(2 * time.Second) // Both go on, and meet again.
+	end()
+	for _, p := range rivals {
+		p.stop(syscall.SIGTERM)
+	}
+	healer := w.backfill(first)
+	w.compare()
+
+	for _, l := range append(stoodDown(rivals[0]), stoodDown(rivals[1])...) {
+		if (l.Table != "shop.item" && l.Table != "shop.stock") || l.Hint == "" || l.SnapshotID == 0 {
+			t.Errorf("stood down without table, snapshot or hint: %+v", l)
+		}
+	}
+	commits := w.committers(append(rivals, healer)...)
+	for _, p := range rivals {
+		t.Logf("%s: %d commits, stood down %d times", p.name, commits[p.name], len(stoodDown(p)))
+		if commits[p.name] == 0 {
+			t.Errorf("%s has committed nothing: they were no rivals", p.name)
+		}
+	}
+}
+
+// freezeUntilCommitOf freezes p until another process has committed. If p holds the catalog's lock at that moment, it gets
+// another chance.
+func (p *process) freezeUntilCommitOf(other *process) {
+	p.t.Helper()
+	commits := func() int { return len(other.log.find(says("committed snapshot", ""))) }
+	eventually(p.t, other.name+" commits while "+p.name+" is frozen", func() bool {
+		before := commits()
+		p.signal(syscall.SIGSTOP)
+		for deadline := time.Now().Add(3 * time.Second); commits() == before && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		p.signal(syscall.SIGCONT)
+		return commits() > before
+	})
+}
+
+// committers checks that each snapshot of each table was logged as committed by exactly one of the processes, and that
+// no other snapshot was; it returns the number of commits by process.
+func (w *world) committers(processes ...*process) map[string]int {
+	w.t.Helper()
+	commits, by := map[string]int{}, map[string]string{}
+	key := func(table string, id int64) string { return fmt.Sprintf("%s: snapshot %d", table, id) }
+	for _, p := range processes {
+		for _, l := range p.log.find(says("committed snapshot", "")) {
+			k := key(l.Table, l.SnapshotID)
+			if by[k] != "" {
+				w.t.Errorf("%s was committed by %s and by %s", k, by[k], p.name)
+			}
+			by[k] = p.name
+			commits[p.name]++
+		}
+	}
+	for _, m := range w.mirrors {
+		for _, s := range w.lineage(m.name) {
+			k := key(m.name, s.ID)
+			if by[k] == "" {
+				w.t.Errorf("nobody says to have committed %s", k)
+			}
+			delete(by, k)
+		}
+	}
+	for k, name := range by {
+		w.t.Errorf("%s says to have committed %s, which is not in the table", name, k)
+	}
+	return commits
+}
