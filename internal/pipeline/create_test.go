@@ -199,6 +199,29 @@ func TestTableThatAppearsWhileItIsMadeIsWidened(t *testing.T) {
 	w.expect("d.t", []string{"id"}, map[string]string{"1": "1|Ann|5000000000|a@b"})
 }
 
+// A table that is dropped under cdcd is not made again in silence (I9): that is for somebody to decide, by a restart.
+func TestDroppedTableHaltsUntilARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	e := customers("shop")
+	w.produce(e.upsert("c", "1", `"Ann"`))
+	p := w.start(soon(mirror("d.t", "shop")), nil)
+	w.eventually("the first row is there", func() bool { return len(w.rows("d.t", "id")) == 1 })
+	if err := w.catalog.DropTable(t.Context(), table.Identifier{"d", "t"}); err != nil {
+		t.Fatal(err)
+	}
+	w.produce(e.upsert("c", "2", `"Bob"`))
+	p.halted("d.t", "table_dropped")
+	if w.exists("d.t") {
+		t.Error("the table was made again")
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.mustRunToEnd(mirror("d.t", "shop"))
+	w.expect("d.t", []string{"id"}, map[string]string{"1": "1|Ann", "2": "2|Bob"})
+}
+
 // foreignAppend adds a row as another tool would.
 func (w *world) foreignAppend(name string, id int64) {
 	w.t.Helper()

@@ -124,7 +124,9 @@ var ways = map[string]func(w *world, e events, steps []step){
 	"chunks between": func(w *world, e events, steps []step) {
 		for i, s := range steps {
 			w.produce(s(e)...)
-			w.produce(filler(1000 * (i + 1))(e)...)
+			if i < len(steps)-1 {
+				w.produce(filler(1000 * (i + 1))(e)...)
+			}
 		}
 		w.mustRunToEnd(mirror("d.t", "shop"))
 		if n := len(w.snapshots("d.t")); n != 1 {

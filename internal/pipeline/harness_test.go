@@ -266,14 +266,23 @@ func (w *world) eventually(what string, f func() bool) {
 // rows returns the table as iceberg-go's own scan reads it, by the key columns; nothing if there is no table.
 func (w *world) rows(table string, key ...string) map[string]string {
 	w.t.Helper()
-	rows, err := readback.Map(w.t.Context(), w.catalog, table, key...)
-	if exists, checkErr := w.catalog.CheckTableExists(w.t.Context(), strings.Split(table, ".")); checkErr == nil && !exists {
+	if !w.exists(table) {
 		return map[string]string{}
 	}
+	rows, err := readback.Map(w.t.Context(), w.catalog, table, key...)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return rows
+}
+
+func (w *world) exists(table string) bool {
+	w.t.Helper()
+	exists, err := w.catalog.CheckTableExists(w.t.Context(), strings.Split(table, "."))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return exists
 }
 
 // expect compares the rows of a table, and fails the test at once.
@@ -287,7 +296,7 @@ func (w *world) expect(table string, key []string, want map[string]string) {
 // snapshots returns the table's snapshots, oldest first; none if there is no table.
 func (w *world) snapshots(table string) []readback.Snapshot {
 	w.t.Helper()
-	if exists, err := w.catalog.CheckTableExists(w.t.Context(), strings.Split(table, ".")); err != nil || !exists {
+	if !w.exists(table) {
 		return nil
 	}
 	all, err := readback.Snapshots(w.t.Context(), w.catalog, table)
@@ -329,7 +338,7 @@ type journal struct {
 func (j *journal) Write(line []byte) (int, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	_, _ = io.WriteString(j.t.Output(), string(line))
+	_, _ = j.t.Output().Write(line)
 	return j.b.Write(line)
 }
 

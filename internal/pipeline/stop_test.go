@@ -3,6 +3,8 @@ package pipeline_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -123,6 +125,35 @@ func TestRivalThatGoesOnFromOurUnseenCommit(t *testing.T) {
 	w.expect("d.t", []string{"id"}, map[string]string{"1": "1|Ann", "4": "4|Dan"})
 	if n := p.metric("cdcd_table_restarts_total"); n != 1 {
 		t.Errorf("%v restarts, want 1", n)
+	}
+}
+
+// A session that fails is begun again, each time after a longer pause.
+func TestRestartsBackOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	made := w.makeTable([]int{1}, nil)
+	folder := strings.TrimPrefix(made.Location(), "file://") + "/data"
+	if err := os.MkdirAll(filepath.Dir(folder), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(folder, nil, 0o600); err != nil { // No folder for data files can be made there.
+		t.Fatal(err)
+	}
+	w.produce(customers("shop").upsert("c", "1", `"Ann"`))
+	p := w.start(soon(mirror("d.t", "shop")), func(o *pipeline.Options) { o.Pause, o.PauseMax = 20*time.Millisecond, 500*time.Millisecond })
+	restarts := func() float64 { return p.metric("cdcd_table_restarts_total", "table=d.t") }
+	w.eventually("the table is restarted again and again", func() bool { return restarts() >= 4 })
+	time.Sleep(time.Second)
+	if n := restarts(); n > 9 { // 20, 40, 80, 160, 320, 500 ms, ...
+		t.Errorf("%v restarts, want longer and longer pauses", n)
+	}
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("the table goes on", func() bool { return len(w.rows("d.t", "id")) == 1 })
+	if n := p.metric("cdcd_table_halted"); n != 0 {
+		t.Errorf("%v halts, want none", n)
 	}
 }
 

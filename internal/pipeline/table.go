@@ -23,6 +23,7 @@ type table struct {
 	metrics *tableMetrics
 	share   share
 	event   debezium.Event // Of the record at hand.
+	existed bool           // The Iceberg table was seen by this process.
 
 	session // Of the present session; zero in between.
 }
@@ -191,7 +192,11 @@ func (t *table) resume(ctx, work context.Context) error {
 		decoder: debezium.NewDecoder(t.o.Decoder), progress: map[partition]*progress{}, last: time.Now(),
 	}
 	opened, err := t.d.o.Sink.Open(work, t.o.Sink)
-	if err != nil && !errors.Is(err, sink.ErrNoTable) {
+	switch {
+	case errors.Is(err, sink.ErrNoTable) && t.existed:
+		return halt.Newf(halt.TableDropped, "Put the table back, remove it from the configuration, or restart cdcd to build it anew from what its topics hold.",
+			"the table was dropped while cdcd maintained it: %w", err)
+	case err != nil && !errors.Is(err, sink.ErrNoTable):
 		return err
 	}
 	from := bookmark.Bookmark{}
@@ -241,7 +246,7 @@ func (o Table) CheckStart(from bookmark.Bookmark, at kafka.Position) (incomplete
 
 // use binds the session to an opened table.
 func (t *table) use(s *sink.Table) {
-	t.sink = s
+	t.sink, t.existed = s, true
 	t.decoder.Bind(s.Schema())
 	t.batch = merge.NewBatch(s.Schema())
 	t.draft = s.Draft()
