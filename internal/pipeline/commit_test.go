@@ -51,24 +51,24 @@ func TestCommitsOnTimeAndAnIdleTableNotAtAll(t *testing.T) {
 func TestCommitsOnBytes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "shop")
-	w.produce(large(customers("shop").schemaless(), 0, 96, 512<<10)...) // 48 MiB.
+	w.produce(large(customers("shop").schemaless(), 0, 64, 512<<10)...) // 32 MiB.
 	o := mirror("d.t", "shop")
-	o.CommitBytes = 16 * mib
+	o.CommitBytes = 15 * mib // More than waits in memory at any time.
 	w.mustRunToEnd(o)
-	if n := len(w.snapshots("d.t")); n != 3 {
-		t.Errorf("%d commits of 48 MiB, want 3", n)
+	if n := len(w.snapshots("d.t")); n < 2 || n > 3 {
+		t.Errorf("%d commits of 32 MiB, want 2 or 3", n)
 	}
-	if n := len(w.rows("d.t", "id")); n != 96 {
-		t.Errorf("%d rows, want 96", n)
+	if n := len(w.rows("d.t", "id")); n != 64 {
+		t.Errorf("%d rows, want 64", n)
 	}
 }
 
 func TestLargeBatchHasSeveralDataFiles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "shop")
-	w.produce(large(customers("shop").schemaless(), 0, 64, 512<<10)...) // 32 MiB.
+	w.produce(large(customers("shop").schemaless(), 0, 40, 512<<10)...) // 20 MiB.
 	o := mirror("d.t", "shop")
-	o.Sink.TargetFileBytes = 4 * mib
+	o.Sink.TargetFileBytes = 1 * mib
 	w.mustRunToEnd(o)
 	if n := len(w.snapshots("d.t")); n != 1 {
 		t.Errorf("%d commits, want 1", n)
@@ -80,8 +80,8 @@ func TestLargeBatchHasSeveralDataFiles(t *testing.T) {
 	if len(files) < 2 {
 		t.Errorf("%d data files, want several", len(files))
 	}
-	if n := len(w.rows("d.t", "id")); n != 64 {
-		t.Errorf("%d rows, want 64", n)
+	if n := len(w.rows("d.t", "id")); n != 40 {
+		t.Errorf("%d rows, want 40", n)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestOpenBatchesStayWithinTheBudget(t *testing.T) {
 				t.Fatal(err)
 			}
 			running = false
-		case <-time.After(time.Millisecond):
+		case <-time.After(5 * time.Millisecond):
 			highest = max(highest, p.metric("cdcd_buffered_bytes"))
 		}
 	}
