@@ -21,6 +21,7 @@ type Config struct {
 	Kafka       Kafka        `toml:"kafka"`
 	Registry    Registry     `toml:"registry"`
 	Catalog     Catalog      `toml:"catalog"`
+	AWS         AWS          `toml:"aws"`
 	Defaults    TableOptions `toml:"defaults"`
 	Memory      Memory       `toml:"memory"`
 	Admin       Admin        `toml:"admin"`
@@ -58,10 +59,22 @@ type Registry struct {
 
 // Catalog is the Iceberg catalog and where it keeps new tables.
 type Catalog struct {
-	Type       string            `toml:"type"`       // "sql".
-	URI        string            `toml:"uri"`        // Required: "sqlite:///absolute/path" or "sqlite:relative/path".
-	Warehouse  string            `toml:"warehouse"`  // Required: "file:///absolute/path".
+	Type       string            `toml:"type"`       // "sql", "glue" or "rest".
+	URI        string            `toml:"uri"`        // sql: "sqlite:///absolute/path" or "sqlite:relative/path". rest: "https://host/path". glue: none.
+	Warehouse  string            `toml:"warehouse"`  // "file:///absolute/path" or "s3://bucket/prefix"; rest: the server's name of it, or empty.
+	Credential Secret            `toml:"credential"` // rest: OAuth2 client credential.
+	Token      Secret            `toml:"token"`      // rest: bearer token.
 	Properties map[string]string `toml:"properties"` // Handed to the catalog as they are.
+}
+
+// AWS says how AWS is reached. Empty values leave it to the SDK's own chain.
+type AWS struct {
+	Region       string `toml:"region"`
+	S3Endpoint   string `toml:"s3_endpoint"`
+	GlueEndpoint string `toml:"glue_endpoint"`
+	PathStyle    bool   `toml:"path_style"`
+	KMSKeyID     string `toml:"kms_key_id"` // Objects are written with SSE-KMS and this key; "aws/s3" is the account's own key.
+	RoleARN      string `toml:"role_arn"`   // The role to assume.
 }
 
 // TableOptions are the keys of [defaults], each of which a [[table]] may override.

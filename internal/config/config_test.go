@@ -78,10 +78,13 @@ func TestExampleShowsEveryKey(t *testing.T) {
 			t.Errorf("config.example.toml lacks %s", path)
 		}
 	}
-	t.Setenv("CDCD_PASSWORD", "secret")
+	for _, name := range []string{"CDCD_PASSWORD", "CDCD_REST_CREDENTIAL", "CDCD_REST_TOKEN"} {
+		t.Setenv(name, "secret")
+	}
 	_, err = parse("example", uncommented)
 	for line := range strings.Lines(errorText(err)) {
-		if !strings.Contains(line, "/etc/cdcd/") { // The example's certificates are not on this machine.
+		// The example's certificates are not on this machine, and the keys of other catalogs contradict the example's own.
+		if !strings.Contains(line, "/etc/cdcd/") && !strings.Contains(line, "is for catalog.type = ") {
 			t.Errorf("with every setting on: %s", line)
 		}
 	}

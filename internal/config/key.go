@@ -26,8 +26,6 @@ func later(path string) (remedy string, ok bool) {
 	switch {
 	case ok:
 		return remedy, ok
-	case path == "aws":
-		return `remove the section; this version keeps its tables in a local folder (catalog.type = "sql")`, true
 	case path == "table.topics":
 		return "write one [[table]] with a topic and a name for each topic", true
 	case strings.HasPrefix(path, "registry."):

@@ -3,11 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // validate checks what the types do not: forms, ranges, choices and contradictions.
@@ -16,6 +14,7 @@ func (f *faults) validate(c *Config) {
 	f.kafka(&c.Kafka)
 	f.choice("registry.type", c.Registry.Type, []string{"none"}, "confluent", "glue")
 	f.catalog(&c.Catalog)
+	f.aws(&c.AWS, &c.Catalog)
 	f.options("defaults", &c.Defaults)
 	f.allTables(c)
 	f.positive("memory.batches", int64(c.Memory.Batches))
@@ -86,44 +85,6 @@ func (f *faults) sasl(s *SASL) {
 	if s.Password.Reveal() == "" {
 		f.addf("kafka.sasl.password", "is missing: write %s", secretForm)
 	}
-}
-
-func (f *faults) catalog(c *Catalog) {
-	f.choice("catalog.type", c.Type, []string{"sql"}, "glue", "rest")
-	switch {
-	case c.URI == "":
-		f.addf("catalog.uri", `is missing: write uri = "sqlite:///absolute/path/catalog.db" into [catalog]`)
-	case c.Database() == "":
-		f.addf("catalog.uri", `is %q: write "sqlite:///absolute/path/catalog.db" or "sqlite:relative/path/catalog.db", without ?, # and %%`, c.URI)
-	}
-	switch folder, local := strings.CutPrefix(c.Warehouse, "file://"); {
-	case c.Warehouse == "":
-		f.addf("catalog.warehouse", `is missing: write warehouse = "file:///absolute/path" into [catalog]`)
-	case strings.HasPrefix(c.Warehouse, "s3:"), strings.HasPrefix(c.Warehouse, "s3a:"):
-		f.addf("catalog.warehouse", `is %q, and S3 is not supported by this version: write "file:///absolute/path"`, c.Warehouse)
-	case !local || !path.IsAbs(folder) || path.Clean(folder) != strings.TrimSuffix(folder, "/") || strings.ContainsAny(folder, "?#%"):
-		f.addf("catalog.warehouse", `is %q: write "file:///absolute/path", without .., ?, # and %%`, c.Warehouse)
-	default:
-		c.Warehouse = strings.TrimSuffix(c.Warehouse, "/")
-	}
-	for key := range c.Properties {
-		if slices.Contains([]string{"type", "uri", "warehouse", "sql.dialect", "sql.driver", "init_catalog_tables"}, key) {
-			f.addf(join("catalog.properties", key), "is set by cdcd itself: remove it, and use the keys of [catalog]")
-		}
-	}
-}
-
-// Database returns the path of the SQLite file that the catalog's uri names, or "" if the uri is of another form. A
-// database in memory is no catalog: bookmarks must outlive the process.
-func (c *Catalog) Database() string {
-	file, ok := strings.CutPrefix(c.URI, "sqlite:")
-	if absolute, authority := strings.CutPrefix(file, "//"); authority {
-		file, ok = absolute, ok && path.IsAbs(absolute)
-	}
-	if !ok || strings.ContainsAny(file, "?#%:") || strings.HasSuffix(file, "/") {
-		return ""
-	}
-	return file
 }
 
 // memory refuses a batch that would never be committed by its size: the budget would pause its partitions first (I7).

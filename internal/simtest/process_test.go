@@ -124,6 +124,14 @@ func (r *remote) LoadTable(ctx context.Context, ident table.Identifier) (t *tabl
 	return t, err
 }
 
+func (r *remote) CheckNamespaceExists(ctx context.Context, ident table.Identifier) (exists bool, err error) {
+	err = r.p.call("catalog.namespace_exists", func() error {
+		exists, err = r.Catalog.CheckNamespaceExists(server(ctx), ident)
+		return err
+	})
+	return exists, err
+}
+
 func (r *remote) CreateNamespace(ctx context.Context, ident table.Identifier, props iceberg.Properties) error {
 	return r.p.call("catalog.create_namespace", func() error { return r.Catalog.CreateNamespace(server(ctx), ident, props) })
 }

@@ -64,15 +64,14 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.log = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	stores.Store(w.host, &store{objects: map[string][]byte{}})
 	t.Cleanup(func() { stores.Delete(w.host) })
-	var err error
-	var closeCatalog func() error
-	w.catalog, closeCatalog, err = sink.OpenCatalog(t.Context(), sink.CatalogOptions{
+	cat, err := sink.OpenCatalog(t.Context(), sink.CatalogOptions{
 		Type: "sql", URI: "sqlite:" + filepath.Join(t.TempDir(), "catalog.db"), Warehouse: scheme + "://" + w.host,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = closeCatalog() })
+	w.catalog = cat
+	t.Cleanup(func() { _ = cat.Close() })
 	w.startKafka()
 	return w
 }

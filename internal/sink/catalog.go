@@ -2,65 +2,110 @@ package sink
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
-	"net/url"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
-	icesql "github.com/apache/iceberg-go/catalog/sql"
-	_ "modernc.org/sqlite" // The pure Go driver "sqlite".
+	"github.com/apache/iceberg-go/catalog/glue"
+	"github.com/apache/iceberg-go/catalog/rest"
+	_ "github.com/apache/iceberg-go/io/gocloud/s3" // Storage under s3://.
+	"github.com/apache/iceberg-go/utils"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/glue/types"
 )
 
 // CatalogOptions name a catalog and the place of its tables.
 type CatalogOptions struct {
-	Type       string // "sql".
-	URI        string // "sqlite:///absolute/path" or "sqlite:relative/path".
-	Warehouse  string // "file:///path": tables without a location of their own are created below it.
+	Type       string // "sql", "glue" or "rest".
+	URI        string // sql: "sqlite:///absolute/path" or "sqlite:relative/path". rest: "https://…". glue: empty.
+	Warehouse  string // "file:///path" or "s3://bucket/prefix": tables without a location of their own are made below it.
+	Credential string // rest: the OAuth2 client credential, "id:secret" or "secret".
+	Token      string // rest: a bearer token.
 	Properties map[string]string
+	AWS        AWSOptions
 }
 
-// catalogName is the name in the catalog_name column of an SQL catalog, under which other Iceberg libraries find the
-// tables as well.
+// Catalog is an open catalog.
+type Catalog struct {
+	catalog.Catalog
+	aws   *aws.Config // nil: nothing of AWS is used.
+	close func() error
+}
+
+// catalogName is the name under which the catalog is known: in an SQL catalog the catalog_name column, by which other Iceberg
+// libraries find the tables as well.
 const catalogName = "cdcd"
 
-// OpenCatalog connects to a catalog. The returned function closes it.
-func OpenCatalog(_ context.Context, o CatalogOptions) (catalog.Catalog, func() error, error) {
-	if o.Type != "sql" {
-		return nil, nil, fmt.Errorf("open catalog: type %q is unknown; this version knows \"sql\"", o.Type)
+// OpenCatalog connects to a catalog.
+func OpenCatalog(ctx context.Context, o CatalogOptions) (*Catalog, error) {
+	c := &Catalog{close: func() error { return nil }}
+	if o.Type == "glue" || strings.HasPrefix(o.Warehouse, "s3://") {
+		cfg, err := awsConfig(ctx, o.AWS)
+		if err != nil {
+			return nil, fmt.Errorf("open catalog: %w", err)
+		}
+		c.aws = &cfg
 	}
-	path, ok := strings.CutPrefix(o.URI, "sqlite:")
-	if !ok {
-		return nil, nil, fmt.Errorf("open catalog: uri %q is not sqlite:path", o.URI)
+	ctx = c.Context(ctx)
+	properties := o.AWS.storageProperties()
+	maps.Copy(properties, o.Properties)
+	var err error
+	switch o.Type {
+	case "sql":
+		c.Catalog, c.close, err = openSQL(o, properties)
+	case "glue":
+		c.Catalog, err = openGlue(c.aws, o, properties)
+	case "rest":
+		c.Catalog, err = openREST(ctx, c.aws, o, properties)
+	default:
+		err = errors.New(`write type "sql", "glue" or "rest"`)
 	}
-	path = strings.TrimPrefix(path, "//")
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return nil, nil, fmt.Errorf("open catalog: %w", err)
-	}
-	// Each pooled connection waits for another process's write instead of failing, and readers never block a writer.
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}, "_txlock": {"immediate"},
-	}.Encode()}).String()
-	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open catalog %s: %w", o.URI, err)
+		return nil, fmt.Errorf("open catalog of type %q at %q: %w", o.Type, o.URI, err)
 	}
-	props := iceberg.Properties{"warehouse": o.Warehouse}
-	maps.Copy(props, o.Properties)
-	cat, err := icesql.NewCatalog(catalogName, db, icesql.SQLite, props)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open catalog %s: %w", o.URI, errorsJoinClose(err, db))
-	}
-	return cat, db.Close, nil
+	return c, nil
 }
 
-func errorsJoinClose(err error, db *sql.DB) error {
-	if closeErr := db.Close(); closeErr != nil {
-		return fmt.Errorf("%w (close: %w)", err, closeErr)
+// Context returns a context in which storage and catalog use the catalog's one AWS configuration: without it each call
+// would load the configuration, and make connections, of its own.
+func (c *Catalog) Context(ctx context.Context) context.Context {
+	if c.aws == nil {
+		return ctx
 	}
-	return err
+	return utils.WithAwsConfig(ctx, c.aws)
+}
+
+// Close closes the catalog.
+func (c *Catalog) Close() error { return c.close() }
+
+func openGlue(cfg *aws.Config, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, error) {
+	properties["warehouse"] = o.Warehouse
+	foreign := &foreignFields{seen: map[tableVersion]types.Table{}}
+	glueConfig := cfg.Copy()
+	glueConfig.APIOptions = append(slices.Clip(glueConfig.APIOptions), foreign.middleware)
+	if o.AWS.GlueEndpoint != "" {
+		glueConfig.BaseEndpoint = &o.AWS.GlueEndpoint
+	}
+	return glue.NewCatalog(glue.WithAwsConfig(glueConfig), glue.WithAwsProperties(glue.AwsProperties(properties)))
+}
+
+func openREST(ctx context.Context, cfg *aws.Config, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, error) {
+	options := []rest.Option{rest.WithAdditionalProps(properties)}
+	if o.Warehouse != "" {
+		options = append(options, rest.WithWarehouseLocation(o.Warehouse))
+	}
+	if o.Credential != "" {
+		options = append(options, rest.WithCredential(o.Credential))
+	}
+	if o.Token != "" {
+		options = append(options, rest.WithOAuthToken(o.Token))
+	}
+	if cfg != nil {
+		options = append(options, rest.WithAwsConfig(*cfg))
+	}
+	return rest.NewCatalog(ctx, catalogName, o.URI, options...)
 }

@@ -102,7 +102,7 @@ func TestWriterStandsDownWhenAnotherMovedTheBookmark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zombie := &writer{tb: t, table: other, draft: other.Draft(), batch: w.batch, next: w.next, truth: map[string]string{}}
+	zombie := &writer{tb: t, ctx: t.Context(), table: other, draft: other.Draft(), batch: w.batch, next: w.next, truth: map[string]string{}}
 	w.upsert(1, "x")
 	w.commit()
 	zombie.reset()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -120,6 +121,9 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 			now.CurrentSchema().ID != t.meta.CurrentSchema().ID, now.DefaultPartitionSpec() != t.meta.DefaultPartitionSpec():
 			t.count(outcomeConflict)
 			return outcome{loaded: loaded, meta: now}, nil
+		}
+		if denied, ok := errors.AsType[*halt.Error](accessDenied(err)); ok {
+			return outcome{}, denied // Nothing was done, and repeating it does not help.
 		}
 		t.count(outcomeUnknown)
 		if err := sleep(ctx, wait); err != nil {

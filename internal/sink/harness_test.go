@@ -35,14 +35,14 @@ func customerOptions() TableOptions {
 func newSink(t testing.TB) (*Sink, catalog.Catalog) {
 	t.Helper()
 	dir := t.TempDir()
-	cat, closeCatalog, err := OpenCatalog(t.Context(), CatalogOptions{
+	cat, err := OpenCatalog(t.Context(), CatalogOptions{
 		Type: "sql", URI: "sqlite:" + filepath.Join(dir, "catalog.db"), Warehouse: "file://" + dir,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := closeCatalog(); err != nil {
+		if err := cat.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -52,6 +52,7 @@ func newSink(t testing.TB) (*Sink, catalog.Catalog) {
 // writer folds changes of a customer table as the pipeline does, and keeps the truth beside it.
 type writer struct {
 	tb    testing.TB
+	ctx   context.Context //nolint:containedctx // The test's, with the catalog's AWS configuration if it has one.
 	table *Table
 	batch *merge.Batch
 	draft *Draft
@@ -61,11 +62,16 @@ type writer struct {
 
 func newWriter(tb testing.TB, s *Sink, o TableOptions) *writer {
 	tb.Helper()
-	table, err := s.Create(context.WithoutCancel(tb.Context()), o, customerSchema())
+	return newWriterIn(tb.Context(), tb, s, o)
+}
+
+func newWriterIn(ctx context.Context, tb testing.TB, s *Sink, o TableOptions) *writer {
+	tb.Helper()
+	table, err := s.Create(context.WithoutCancel(ctx), o, customerSchema())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &writer{tb: tb, table: table, batch: merge.NewBatch(table.Schema()), draft: table.Draft(), truth: map[string]string{}}
+	return &writer{tb: tb, ctx: ctx, table: table, batch: merge.NewBatch(table.Schema()), draft: table.Draft(), truth: map[string]string{}}
 }
 
 func key(id int64) []byte { return row.AppendKeyInt(nil, id) }
@@ -93,7 +99,7 @@ func (w *writer) delete(id int64) {
 func (w *writer) chunk() {
 	w.tb.Helper()
 	if rows := w.batch.Chunk(); rows != nil {
-		file, first, err := w.draft.Write(w.tb.Context(), rows)
+		file, first, err := w.draft.Write(w.ctx, rows)
 		if err != nil {
 			w.tb.Fatal(err)
 		}
@@ -111,7 +117,7 @@ func (w *writer) change() Change {
 
 func (w *writer) commit() Committed {
 	w.tb.Helper()
-	done, err := w.table.Commit(w.tb.Context(), w.change())
+	done, err := w.table.Commit(w.ctx, w.change())
 	if err != nil {
 		w.tb.Fatal(err)
 	}
@@ -127,7 +133,7 @@ func (w *writer) reset() {
 // check compares the table, as iceberg-go's own scan reads it, with the truth.
 func (w *writer) check(cat catalog.Catalog) {
 	w.tb.Helper()
-	got, err := readback.Map(w.tb.Context(), cat, w.table.o.Name, "cust_id")
+	got, err := readback.Map(w.ctx, cat, w.table.o.Name, "cust_id")
 	if err != nil {
 		w.tb.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestEveryTypeIsWrittenAndReadBack(t *testing.T) {
 		rows.End()
 		b.Upsert(key(id))
 	}
-	w := &writer{tb: t, table: tbl, batch: b, draft: d, next: 2}
+	w := &writer{tb: t, ctx: t.Context(), table: tbl, batch: b, draft: d, next: 2}
 	w.commit()
 	got, err := readback.Map(t.Context(), cat, customers, "c0")
 	if err != nil {
@@ -87,7 +87,7 @@ func TestEvolvedSchemaLandsWithTheFirstRowThatNeedsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &writer{tb: t, table: tbl, batch: merge.NewBatch(tbl.Schema()), draft: tbl.Draft(), next: 1}
+	w := &writer{tb: t, ctx: t.Context(), table: tbl, batch: merge.NewBatch(tbl.Schema()), draft: tbl.Draft(), next: 1}
 	rows := w.batch.Rows()
 	rows.Vectors[0].AppendInt32(7)
 	rows.Vectors[1].AppendBytes([]byte("old"))

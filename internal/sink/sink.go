@@ -63,7 +63,7 @@ const BackoffMax = 20 * time.Second
 func (s *Sink) retry(ctx context.Context, log *slog.Logger, stage string, f func(context.Context) error) error {
 	wait, logged := s.o.Backoff, time.Time{}
 	for attempt := 1; ; attempt++ {
-		err := f(ctx)
+		err := accessDenied(f(ctx))
 		if err == nil || permanent(err) {
 			return err
 		}

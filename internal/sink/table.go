@@ -193,7 +193,7 @@ func (s *Sink) Create(ctx context.Context, o TableOptions, schema *row.Schema) (
 	log := s.o.Logger.With("table", o.Name)
 	ident := strings.Split(o.Name, ".")
 	err := s.retry(ctx, log, "create table", func(ctx context.Context) error {
-		if err := s.o.Catalog.CreateNamespace(ctx, ident[:1], nil); err != nil && !errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
+		if err := s.createNamespace(ctx, ident[:1]); err != nil {
 			return err
 		}
 		_, err := s.o.Catalog.CreateTable(ctx, ident, newIcebergSchema(schema), catalog.WithProperties(tableProperties()))
@@ -207,6 +207,18 @@ func (s *Sink) Create(ctx context.Context, o TableOptions, schema *row.Schema) (
 	}
 	log.Info("created table", "columns", len(schema.Columns))
 	return s.Open(ctx, o)
+}
+
+// createNamespace makes a namespace that is not there: the right to make one is needed only then.
+func (s *Sink) createNamespace(ctx context.Context, namespace icetable.Identifier) error {
+	exists, err := s.o.Catalog.CheckNamespaceExists(ctx, namespace)
+	if err != nil || exists {
+		return err
+	}
+	if err := s.o.Catalog.CreateNamespace(ctx, namespace, nil); !errors.Is(err, catalog.ErrNamespaceAlreadyExists) {
+		return err
+	}
+	return nil
 }
 
 // metadataVersions is how many old metadata.json files a table remembers, and therefore keeps.

@@ -157,7 +157,7 @@ func newTracedSink(t testing.TB) (*Sink, catalog.Catalog, *trace) {
 	r := &trace{}
 	host := strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(t.Name(), "-"))
 	traced.Store(host, &tracedWorld{r, &tracedFS{iceio.NewMemFS(), r}})
-	cat, closeCatalog, err := OpenCatalog(t.Context(), CatalogOptions{
+	cat, err := OpenCatalog(t.Context(), CatalogOptions{
 		Type: "sql", URI: "sqlite:" + filepath.Join(t.TempDir(), "catalog.db"), Warehouse: "trace://" + host,
 	})
 	if err != nil {
@@ -165,7 +165,7 @@ func newTracedSink(t testing.TB) (*Sink, catalog.Catalog, *trace) {
 	}
 	t.Cleanup(func() {
 		traced.Delete(host)
-		if err := closeCatalog(); err != nil {
+		if err := cat.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,0 +1,76 @@
+package sink
+
+import (
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/glue"
+	"github.com/aws/aws-sdk-go-v2/service/glue/types"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// foreignFields keeps what others have set on a Glue table. iceberg-go builds the whole TableInput of a commit anew, so owner,
+// description, retention and the like would be lost with the first commit. A commit reads the table before it updates it: the
+// fields are taken from that very version, by its VersionId, and from no other.
+type foreignFields struct {
+	mu   sync.Mutex
+	seen map[tableVersion]types.Table
+}
+
+type tableVersion struct{ database, name, version string }
+
+// seenMax bounds how many tables are remembered, of which each takes a few KB.
+const seenMax = 1000
+
+// middleware watches GetTable, and completes the input of UpdateTable.
+func (f *foreignFields) middleware(stack *middleware.Stack) error {
+	switch stack.ID() {
+	case "GetTable":
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("cdcd:see-table", f.see), middleware.Before)
+	case "UpdateTable":
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("cdcd:keep-table", f.keep), middleware.Before)
+	}
+	return nil
+}
+
+func (f *foreignFields) see(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	out, metadata, err := next.HandleInitialize(ctx, in)
+	if got, ok := out.Result.(*glue.GetTableOutput); ok && err == nil && got.Table != nil {
+		t := *got.Table
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(f.seen) >= seenMax {
+			clear(f.seen)
+		}
+		f.seen[tableVersion{aws.ToString(t.DatabaseName), aws.ToString(t.Name), aws.ToString(t.VersionId)}] = t
+	}
+	return out, metadata, err
+}
+
+func (f *foreignFields) keep(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+	if update, ok := in.Parameters.(*glue.UpdateTableInput); ok && update.TableInput != nil {
+		f.mu.Lock()
+		key := tableVersion{aws.ToString(update.DatabaseName), aws.ToString(update.TableInput.Name), aws.ToString(update.VersionId)}
+		t, known := f.seen[key]
+		delete(f.seen, key)
+		f.mu.Unlock()
+		if known {
+			complete(update.TableInput, &t)
+		}
+	}
+	return next.HandleInitialize(ctx, in)
+}
+
+// complete fills in what the update leaves out, from the table as it was.
+func complete(input *types.TableInput, was *types.Table) {
+	input.Owner, input.Retention, input.LastAccessTime, input.LastAnalyzedTime = was.Owner, was.Retention, was.LastAccessTime, was.LastAnalyzedTime
+	if input.Description == nil {
+		input.Description = was.Description
+	}
+	if was.StorageDescriptor != nil && input.StorageDescriptor != nil {
+		storage := *was.StorageDescriptor
+		storage.Location, storage.Columns = input.StorageDescriptor.Location, input.StorageDescriptor.Columns
+		input.StorageDescriptor = &storage
+	}
+}
