@@ -40,9 +40,10 @@ func (cmd checkCommand) Run(c *console) error {
 	defer cancel()
 	kafkaErr := client.Ping(ctx)
 	r.line(kafkaErr, "kafka", fmt.Sprint(conf.Kafka.Brokers))
-	cat, closeCatalog, catalogErr := openCatalog(ctx, conf)
+	cat, catalogErr := openCatalog(ctx, conf)
 	if catalogErr == nil {
-		defer func() { _ = closeCatalog() }() // Nothing was written.
+		defer func() { _ = cat.Close() }() // Nothing was written.
+		ctx = cat.Context(ctx)
 	}
 	r.line(catalogErr, "catalog", conf.Catalog.URI)
 	if catalogErr == nil {

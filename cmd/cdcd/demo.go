@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/apache/iceberg-go/catalog"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
@@ -178,9 +177,7 @@ type stage struct {
 	registry *prometheus.Registry
 	server   *admin.Server
 	kafka    *kafka.Client
-	catalog  catalog.Catalog
-
-	closeCatalog func() error
+	catalog  *sink.Catalog
 }
 
 // setStage writes a configuration into dir and opens what it names.
@@ -210,7 +207,7 @@ func setStage(ctx context.Context, dir string, broker *demo.Broker, screen *demo
 	if err := s.server.Listen(); err != nil {
 		return nil, err
 	}
-	if s.catalog, s.closeCatalog, err = openCatalog(ctx, s.conf); err != nil {
+	if s.catalog, err = openCatalog(ctx, s.conf); err != nil {
 		return nil, err
 	}
 	s.kafka, err = openKafka(s.conf, s.log, s.registry)
@@ -297,8 +294,8 @@ func (s *stage) close() error {
 	if s.kafka != nil {
 		s.kafka.Close()
 	}
-	if s.closeCatalog != nil {
-		errs = append(errs, s.closeCatalog())
+	if s.catalog != nil {
+		errs = append(errs, s.catalog.Close())
 	}
 	if s.server != nil {
 		errs = append(errs, s.server.Close())

@@ -81,7 +81,7 @@ func runDemo(ctx context.Context, t *testing.T, out, err *output, args ...string
 
 func withDemoCatalog(t *testing.T, dir string, f func(catalog.Catalog) error) {
 	t.Helper()
-	if err := (catalogFlags{Dir: dir}).with(t.Context(), f); err != nil {
+	if err := (catalogFlags{Dir: dir}).with(&console{ctx: t.Context()}, f); err != nil {
 		t.Fatal(err)
 	}
 }

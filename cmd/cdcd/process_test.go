@@ -18,7 +18,7 @@ import (
 const asCommand = "CDCD_TEST_AS_COMMAND"
 
 // patience is how long anything that has to happen may take on a busy machine.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {

@@ -66,11 +66,11 @@ func (cmd runCommand) Run(c *console) error {
 
 // mirror runs the pipeline until ctx ends, or a backfill to its end.
 func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *kafka.Client, log *slog.Logger, registry *prometheus.Registry) error {
-	cat, closeCatalog, err := openCatalog(ctx, conf)
+	cat, err := openCatalog(ctx, conf)
 	if err != nil {
 		return err
 	}
-	err = pipeline.Run(ctx, pipeline.Options{
+	err = pipeline.Run(cat.Context(ctx), pipeline.Options{
 		Kafka: client,
 		Sink: sink.New(sink.Options{
 			Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log, Registerer: registry,
@@ -78,5 +78,5 @@ func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *k
 		Tables: pipelineTables(conf), Bounded: cmd.Backfill, BatchBytes: int64(conf.Memory.Batches), GracePeriod: conf.GracePeriod.Duration,
 		Pause: pause, PauseMax: pauseMax, QuietInterval: quietInterval, Logger: log, Registerer: registry,
 	})
-	return errors.Join(err, closeCatalog())
+	return errors.Join(err, cat.Close())
 }

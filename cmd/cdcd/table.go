@@ -34,37 +34,38 @@ type catalogFlags struct {
 	JSON   bool   `name:"json" help:"Print JSON: one object a line."`
 }
 
-// with calls f with the catalog.
-func (o catalogFlags) with(ctx context.Context, f func(catalog.Catalog) error) error {
-	var cat catalog.Catalog
-	var closeCatalog func() error
-	if o.Dir != "" {
-		dir, err := filepath.Abs(o.Dir)
-		if err != nil {
-			return err
-		}
-		if cat, closeCatalog, err = sink.OpenCatalog(ctx, sink.CatalogOptions{
-			Type: "sql", URI: "sqlite:" + filepath.Join(dir, demoCatalog), Warehouse: "file://" + filepath.Join(dir, demoWarehouse),
-		}); err != nil {
-			return err
-		}
-	} else {
+// with calls f with the catalog, and makes it the one that the command's context knows.
+func (o catalogFlags) with(c *console, f func(catalog.Catalog) error) error {
+	cat, err := o.open(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.ctx = cat.Context(c.ctx)
+	return errors.Join(f(cat), cat.Close())
+}
+
+func (o catalogFlags) open(ctx context.Context) (*sink.Catalog, error) {
+	if o.Dir == "" {
 		conf, err := configFlag{o.Config}.load()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if cat, closeCatalog, err = openCatalog(ctx, conf); err != nil {
-			return err
-		}
+		return openCatalog(ctx, conf)
 	}
-	return errors.Join(f(cat), closeCatalog())
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	return sink.OpenCatalog(ctx, sink.CatalogOptions{
+		Type: "sql", URI: "sqlite:" + filepath.Join(dir, demoCatalog), Warehouse: "file://" + filepath.Join(dir, demoWarehouse),
+	})
 }
 
 type tableList struct{ catalogFlags }
 
 // Run prints one line a table.
 func (o tableList) Run(c *console) error {
-	return o.with(c.ctx, func(cat catalog.Catalog) error {
+	return o.with(c, func(cat catalog.Catalog) error {
 		names, err := readback.Tables(c.ctx, cat)
 		if err != nil {
 			return err
@@ -93,7 +94,7 @@ type tableShow struct {
 
 // Run prints a table's description.
 func (o tableShow) Run(c *console) error {
-	return o.with(c.ctx, func(cat catalog.Catalog) error {
+	return o.with(c, func(cat catalog.Catalog) error {
 		t, err := readback.Show(c.ctx, cat, o.Name)
 		if err != nil {
 			return err
@@ -129,7 +130,7 @@ var errLimit = errors.New("limit reached")
 
 // Run prints rows in the order in which a scan gives them.
 func (o tableRows) Run(c *console) error {
-	return o.with(c.ctx, func(cat catalog.Catalog) error {
+	return o.with(c, func(cat catalog.Catalog) error {
 		var p *printer
 		n := 0
 		err := readback.Rows(c.ctx, cat, o.Name, table.MainBranch, func(names []string, values []*string) error {
@@ -168,7 +169,7 @@ type tableFiles struct {
 
 // Run prints one line a live file.
 func (o tableFiles) Run(c *console) error {
-	return o.with(c.ctx, func(cat catalog.Catalog) error {
+	return o.with(c, func(cat catalog.Catalog) error {
 		files, err := readback.Files(c.ctx, cat, o.Name)
 		if err != nil {
 			return err
@@ -188,7 +189,7 @@ type tableSnapshots struct {
 
 // Run prints one line a snapshot.
 func (o tableSnapshots) Run(c *console) error {
-	return o.with(c.ctx, func(cat catalog.Catalog) error {
+	return o.with(c, func(cat catalog.Catalog) error {
 		snapshots, err := readback.Snapshots(c.ctx, cat, o.Name)
 		if err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/apache/iceberg-go/catalog"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -41,9 +40,14 @@ func newLogger(c *console, o config.Log) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(c.err, options))
 }
 
-func openCatalog(ctx context.Context, c *config.Config) (catalog.Catalog, func() error, error) {
+func openCatalog(ctx context.Context, c *config.Config) (*sink.Catalog, error) {
 	return sink.OpenCatalog(ctx, sink.CatalogOptions{
 		Type: c.Catalog.Type, URI: c.Catalog.URI, Warehouse: c.Catalog.Warehouse, Properties: c.Catalog.Properties,
+		Credential: c.Catalog.Credential.Reveal(), Token: c.Catalog.Token.Reveal(),
+		AWS: sink.AWSOptions{
+			Region: c.AWS.Region, S3Endpoint: c.AWS.S3Endpoint, GlueEndpoint: c.AWS.GlueEndpoint, PathStyle: c.AWS.PathStyle,
+			KMSKeyID: c.AWS.KMSKeyID, RoleARN: c.AWS.RoleARN,
+		},
 	})
 }
 

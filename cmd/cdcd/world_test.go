@@ -155,14 +155,14 @@ func (w *world) expel(group string) {
 // inCatalog calls f with the catalog.
 func (w *world) inCatalog(f func(catalog.Catalog) error) {
 	w.t.Helper()
-	cat, closeCatalog, err := sink.OpenCatalog(w.t.Context(), sink.CatalogOptions{
+	cat, err := sink.OpenCatalog(w.t.Context(), sink.CatalogOptions{
 		Type: "sql", URI: "sqlite://" + w.catalogFile(), Warehouse: "file://" + w.warehouse(),
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer func() {
-		if err := closeCatalog(); err != nil {
+		if err := cat.Close(); err != nil {
 			w.t.Error(err)
 		}
 	}()

@@ -83,7 +83,7 @@ func benchmarkRun(b *testing.B, shop *demo.Shop, addresses []string) {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
 	dir := b.TempDir()
-	cat, closeCatalog, err := sink.OpenCatalog(b.Context(), sink.CatalogOptions{
+	cat, err := sink.OpenCatalog(b.Context(), sink.CatalogOptions{
 		Type: "sql", URI: "sqlite:" + filepath.Join(dir, "catalog.db"), Warehouse: "file://" + dir,
 	})
 	if err != nil {
@@ -117,7 +117,7 @@ func benchmarkRun(b *testing.B, shop *demo.Shop, addresses []string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := closeCatalog(); err != nil {
+	if err := cat.Close(); err != nil {
 		b.Fatal(err)
 	}
 }
