@@ -23,7 +23,7 @@ import (
 	"github.com/cdcd-project/cdcd/internal/halt"
 )
 
-const patience = 20 * time.Second // For what must happen; no test waits this long when it passes.
+const patience = 2 * time.Minute // For what must happen; no test waits this long when it passes.
 
 func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
