@@ -50,13 +50,14 @@ type process struct {
 	rng *rand.Rand
 }
 
-// call lets one call leave the process. A nil process is reliable.
-func (p *process) call(site string, f func() error) error {
+// ask lets one call leave the process, and returns its reply. A nil process is reliable.
+func ask[T any](p *process, site string, f func() (T, error)) (T, error) {
+	var nothing T
 	if p == nil {
 		return f()
 	}
 	if !p.alive.Load() {
-		return errCrashed
+		return nothing, errCrashed
 	}
 	what, wait := p.draw(site)
 	switch what {
@@ -64,24 +65,30 @@ func (p *process) call(site string, f func() error) error {
 		return f()
 	case refuse:
 	case lose:
-		_ = f() // Its reply is what gets lost.
+		_, _ = f() // Its reply is what gets lost.
 	case late:
 		p.w.late.Go(func() {
 			time.Sleep(wait * 5)
-			_ = f()
+			_, _ = f()
 		})
 	case delay:
 		time.Sleep(wait)
 		return f()
 	case crashBefore:
 		p.crash()
-		return errCrashed
+		return nothing, errCrashed
 	case crashAfter:
-		_ = f()
+		_, _ = f()
 		p.crash()
-		return errCrashed
+		return nothing, errCrashed
 	}
-	return fmt.Errorf("%s: %w", site, errInjected)
+	return nothing, fmt.Errorf("%s: %w", site, errInjected)
+}
+
+// tell lets one call leave the process that has no reply but that it was done.
+func (p *process) tell(site string, f func() error) error {
+	_, err := ask(p, site, func() (struct{}, error) { return struct{}{}, f() })
+	return err
 }
 
 // draw decides about the next call, and counts the decision.
@@ -116,38 +123,30 @@ func server(ctx context.Context) context.Context {
 	return context.WithValue(context.WithoutCancel(ctx), processKey{}, (*process)(nil))
 }
 
-func (r *remote) LoadTable(ctx context.Context, ident table.Identifier) (t *table.Table, err error) {
-	err = r.p.call("catalog.load", func() error {
-		t, err = r.Catalog.LoadTable(server(ctx), ident)
-		return err
-	})
-	return t, err
+func (r *remote) LoadTable(ctx context.Context, ident table.Identifier) (*table.Table, error) {
+	return ask(r.p, "catalog.load", func() (*table.Table, error) { return r.Catalog.LoadTable(server(ctx), ident) })
 }
 
-func (r *remote) CheckNamespaceExists(ctx context.Context, ident table.Identifier) (exists bool, err error) {
-	err = r.p.call("catalog.namespace_exists", func() error {
-		exists, err = r.Catalog.CheckNamespaceExists(server(ctx), ident)
-		return err
-	})
-	return exists, err
+func (r *remote) CheckNamespaceExists(ctx context.Context, ident table.Identifier) (bool, error) {
+	return ask(r.p, "catalog.namespace_exists", func() (bool, error) { return r.Catalog.CheckNamespaceExists(server(ctx), ident) })
 }
 
 func (r *remote) CreateNamespace(ctx context.Context, ident table.Identifier, props iceberg.Properties) error {
-	return r.p.call("catalog.create_namespace", func() error { return r.Catalog.CreateNamespace(server(ctx), ident, props) })
+	return r.p.tell("catalog.create_namespace", func() error { return r.Catalog.CreateNamespace(server(ctx), ident, props) })
 }
 
-func (r *remote) CreateTable(ctx context.Context, ident table.Identifier, s *iceberg.Schema, o ...catalog.CreateTableOpt) (t *table.Table, err error) {
-	err = r.p.call("catalog.create_table", func() error {
-		t, err = r.Catalog.CreateTable(server(ctx), ident, s, o...)
-		return err
-	})
-	return t, err
+func (r *remote) CreateTable(ctx context.Context, ident table.Identifier, s *iceberg.Schema, o ...catalog.CreateTableOpt) (*table.Table, error) {
+	return ask(r.p, "catalog.create_table", func() (*table.Table, error) { return r.Catalog.CreateTable(server(ctx), ident, s, o...) })
 }
 
-func (r *remote) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (meta table.Metadata, location string, err error) {
-	err = r.p.call("catalog.commit", func() error {
-		meta, location, err = r.p.w.commit(server(ctx), r.p, ident, reqs, updates)
-		return err
+func (r *remote) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
+	type reply struct {
+		meta     table.Metadata
+		location string
+	}
+	got, err := ask(r.p, "catalog.commit", func() (reply, error) {
+		meta, location, err := r.p.w.commit(server(ctx), r.p, ident, reqs, updates)
+		return reply{meta, location}, err
 	})
-	return meta, location, err
+	return got.meta, got.location, err
 }

@@ -34,7 +34,7 @@ func (s *store) get(name string) ([]byte, error) {
 func (s *store) put(name string, text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.objects[name] = bytes.Clone(text)
+	s.objects[name] = text
 }
 
 func (s *store) remove(name string) {
@@ -80,27 +80,24 @@ func (s *storage) Open(name string) (iceio.File, error) {
 	return &object{Reader: bytes.NewReader(text), name: name}, nil
 }
 
-func (s *storage) ReadFile(name string) (text []byte, err error) {
-	err = s.p.call("storage.get", func() error {
-		text, err = s.store.get(name)
-		return err
-	})
-	return text, err
+func (s *storage) ReadFile(name string) ([]byte, error) {
+	return ask(s.p, "storage.get", func() ([]byte, error) { return s.store.get(name) })
 }
 
 func (s *storage) WriteFile(name string, text []byte) error {
-	return s.p.call("storage.put", func() error {
+	text = bytes.Clone(text) // It may arrive after the caller went on.
+	return s.p.tell("storage.put", func() error {
 		s.store.put(name, text)
 		return nil
 	})
 }
 
 func (s *storage) Create(name string) (iceio.FileWriter, error) {
-	return &upload{s: s, name: name}, s.p.call("storage.create", func() error { return nil })
+	return &upload{s: s, name: name}, s.p.tell("storage.create", func() error { return nil })
 }
 
 func (s *storage) Remove(name string) error {
-	return s.p.call("storage.remove", func() error {
+	return s.p.tell("storage.remove", func() error {
 		s.store.remove(name)
 		return nil
 	})
