@@ -42,7 +42,7 @@ func (f *faults) catalogURI(c *Catalog) {
 }
 
 // bucket is what a warehouse on S3 looks like: a bucket and a folder in it, since some engines refuse a table at the root.
-var bucket = regexp.MustCompile(`^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()=-]+)+/?$`) //nolint:gochecknoglobals // A constant.
+var bucket = regexp.MustCompile(`^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()=-]+)+/?$`)
 
 func (f *faults) warehouse(c *Catalog) {
 	if c.Type == "rest" {

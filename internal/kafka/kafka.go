@@ -174,6 +174,8 @@ func (c *Client) Close() {
 	for s := range subscriptions {
 		s.Close()
 	}
+	// Nothing is left to fetch when the client closes: it would close fetches that are only about to begin.
+	c.reader.PurgeTopicsFromConsuming(c.reader.GetConsumeTopics()...)
 	c.reader.Close()
 	c.metrics.unregister(c.o.Registerer)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/apache/iceberg-go"
+	"github.com/apache/iceberg-go/catalog/rest"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -96,6 +97,9 @@ func encryptWith(key string) func(*middleware.Stack) error {
 
 // accessDenied turns a refusal by AWS into a halt, which is probed again by itself; other errors, and nil, stay as they are.
 func accessDenied(err error) error {
+	if errors.Is(err, rest.ErrForbidden) {
+		return halt.Newf(halt.AccessDenied, "Grant the catalog's principal what docs/permissions.md lists. cdcd looks again by itself.", "%w", err)
+	}
 	refused, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -43,7 +44,7 @@ const catalogName = "cdcd"
 // OpenCatalog connects to a catalog.
 func OpenCatalog(ctx context.Context, o CatalogOptions) (*Catalog, error) {
 	c := &Catalog{close: func() error { return nil }}
-	if o.Type == "glue" || strings.HasPrefix(o.Warehouse, "s3://") {
+	if o.Type != "sql" || strings.HasPrefix(o.Warehouse, "s3://") { // A REST catalog may keep any warehouse in S3.
 		cfg, err := awsConfig(ctx, o.AWS)
 		if err != nil {
 			return nil, fmt.Errorf("open catalog: %w", err)
@@ -60,7 +61,7 @@ func OpenCatalog(ctx context.Context, o CatalogOptions) (*Catalog, error) {
 	case "glue":
 		c.Catalog, err = openGlue(c.aws, o, properties)
 	case "rest":
-		c.Catalog, err = openREST(ctx, c.aws, o, properties)
+		c.Catalog, c.close, err = openREST(ctx, c.aws, o, properties)
 	default:
 		err = errors.New(`write type "sql", "glue" or "rest"`)
 	}
@@ -93,8 +94,13 @@ func openGlue(cfg *aws.Config, o CatalogOptions, properties iceberg.Properties) 
 	return glue.NewCatalog(glue.WithAwsConfig(glueConfig), glue.WithAwsProperties(glue.AwsProperties(properties)))
 }
 
-func openREST(ctx context.Context, cfg *aws.Config, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, error) {
-	options := []rest.Option{rest.WithAdditionalProps(properties)}
+func openREST(ctx context.Context, cfg *aws.Config, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, func() error, error) {
+	options, err := sessionOptions(properties)
+	if err != nil {
+		return nil, nil, err
+	}
+	properties["snapshot-loading-mode"] = "all" // Expiry and the removal of objects must see every snapshot.
+	options = append(options, rest.WithAdditionalProps(properties), rest.WithAwsConfig(*cfg))
 	if o.Warehouse != "" {
 		options = append(options, rest.WithWarehouseLocation(o.Warehouse))
 	}
@@ -104,8 +110,33 @@ func openREST(ctx context.Context, cfg *aws.Config, o CatalogOptions, properties
 	if o.Token != "" {
 		options = append(options, rest.WithOAuthToken(o.Token))
 	}
-	if cfg != nil {
-		options = append(options, rest.WithAwsConfig(*cfg))
+	c, err := rest.NewCatalog(ctx, catalogName, o.URI, options...)
+	if err != nil {
+		return nil, nil, err
 	}
-	return rest.NewCatalog(ctx, catalogName, o.URI, options...)
+	return c, c.Close, nil
+}
+
+// sessionOptions are the properties that the very first request, getConfig, depends on: iceberg-go reads them from its
+// additional properties only after that request.
+func sessionOptions(properties iceberg.Properties) ([]rest.Option, error) {
+	var options []rest.Option
+	if properties.GetBool("rest.sigv4-enabled", false) {
+		options = append(options, rest.WithSigV4RegionSvc(properties["rest.signing-region"], properties["rest.signing-name"]))
+	}
+	for name, option := range map[string]func(string) rest.Option{"scope": rest.WithScope, "audience": rest.WithAudience, "resource": rest.WithResource} {
+		if v := properties[name]; v != "" {
+			options = append(options, option(v))
+		}
+	}
+	for _, name := range []string{"rest.authorization-url", "oauth2-server-uri"} { // The later wins.
+		if v := properties[name]; v != "" {
+			u, err := url.Parse(v)
+			if err != nil {
+				return nil, fmt.Errorf("read property %s: %w", name, err)
+			}
+			options = append(options, rest.WithAuthURI(u))
+		}
+	}
+	return options, nil
 }

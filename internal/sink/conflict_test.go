@@ -13,6 +13,7 @@ import (
 	"github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/cdcd-project/cdcd/internal/bookmark"
 	"github.com/cdcd-project/cdcd/internal/halt"
 )
 
@@ -23,6 +24,7 @@ type meddling struct {
 }
 
 func (m *meddling) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
+	ctx = context.WithoutCancel(ctx) // A request may arrive after its sender gave it up.
 	do := func() (table.Metadata, string, error) { return m.Catalog.CommitTable(ctx, ident, reqs, updates) }
 	if act := m.act; act != nil {
 		m.act = nil
@@ -285,5 +287,30 @@ func TestExpiredBookmarkHaltsAndNamesTheTag(t *testing.T) {
 	}
 	if want := fmt.Sprint(mark); !contains(h.Hint, want) {
 		t.Errorf("hint %q does not name the tag's bookmark %s of snapshot %d", h.Hint, want, first)
+	}
+}
+
+// A commit that landed unseen, and that another writer has gone on from since, is the past: whoever made it must not go on
+// from its own bookmark, or what the other one committed is applied twice (I2).
+func TestCommitThatARivalHasGoneOnFromStandsDown(t *testing.T) {
+	w, m := newMeddledWriter(t)
+	m.act = func(do func() (table.Metadata, string, error)) (table.Metadata, string, error) {
+		if _, _, err := do(); err != nil {
+			t.Error(err)
+		}
+		rival, err := w.table.s.Open(t.Context(), w.table.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark := bookmark.Bookmark{Cluster: "c"}
+		mark.Set("t", "id", bookmark.Partition{Next: 100, Epoch: -1})
+		if _, err := rival.Commit(t.Context(), Change{Bookmark: mark}); err != nil {
+			t.Error(err)
+		}
+		return nil, "", errLostReply
+	}
+	w.upsert(2, "b")
+	if _, err := w.table.Commit(t.Context(), w.change()); !errors.Is(err, ErrStandDown) {
+		t.Errorf("Commit returned %v, want ErrStandDown: the bookmark is %s now", err, w.table.Bookmark())
 	}
 }

@@ -42,6 +42,9 @@ func (d *Draft) Write(ctx context.Context, rows *row.Rows) (file uint32, first i
 		if d.started.IsZero() {
 			d.started = time.Now()
 		}
+		if err := d.t.openStorage(ctx, d.t.loaded); err != nil {
+			return 0, 0, err
+		}
 		if d.open, err = d.t.createDataFile(d.target); err != nil {
 			return 0, 0, err
 		}

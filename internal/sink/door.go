@@ -99,7 +99,7 @@ type outcome struct {
 func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 	wait := t.s.o.Backoff
 	for attempt := 1; ; attempt++ {
-		meta, _, err := t.s.o.Catalog.CommitTable(ctx, t.ident, st.requirements, st.updates)
+		meta, err := t.request(ctx, st)
 		if err == nil && meta.SnapshotByID(st.snapshot.SnapshotID) != nil {
 			t.count(outcomeCommitted)
 			return outcome{landed: true, meta: meta}, nil
@@ -133,6 +133,15 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 	}
 }
 
+// request sends the commit request once.
+func (t *Table) request(ctx context.Context, st *staged) (meta icetable.Metadata, err error) {
+	err = bounded(ctx, func(ctx context.Context) error {
+		meta, _, err = t.s.o.Catalog.CommitTable(ctx, t.ident, st.requirements, st.updates)
+		return err
+	})
+	return meta, err
+}
+
 func (t *Table) count(outcome string) { t.s.metrics.commits.WithLabelValues(t.o.Name, outcome).Inc() }
 
 func unsettled(ctx context.Context, err error) error {
@@ -160,6 +169,9 @@ func (t *Table) land(ctx context.Context, st *staged, o outcome, c Change) (Comm
 		loaded, err := t.load(ctx)
 		if err == nil {
 			err = t.settle(ctx, loaded)
+		}
+		if err == nil && !t.bookmark.Equal(c.Bookmark) {
+			err = t.standDown(t.meta, t.bookmark) // Somebody went on from a commit of ours whose reply was lost (I2).
 		}
 		return done, err
 	}

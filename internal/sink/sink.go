@@ -58,12 +58,16 @@ var ErrStaleFiles = errors.New("data files are too old to be committed")
 // BackoffMax is the longest wait before something is tried again.
 const BackoffMax = 20 * time.Second
 
+// callTimeout bounds one call of the catalog: the clients of some have no limit of their own, and a server that hangs must
+// not hang the table for ever. It is far above what a sound call takes.
+const callTimeout = 2 * time.Minute
+
 // retry calls f until it succeeds or ctx ends, with a jittered exponential backoff. It is loud: the first failure is
 // logged, then one a minute. f must be harmless when an earlier call of it took effect unseen.
 func (s *Sink) retry(ctx context.Context, log *slog.Logger, stage string, f func(context.Context) error) error {
 	wait, logged := s.o.Backoff, time.Time{}
 	for attempt := 1; ; attempt++ {
-		err := accessDenied(f(ctx))
+		err := accessDenied(bounded(ctx, f))
 		if err == nil || permanent(err) {
 			return err
 		}
@@ -79,6 +83,13 @@ func (s *Sink) retry(ctx context.Context, log *slog.Logger, stage string, f func
 		}
 		wait = min(2*wait, BackoffMax)
 	}
+}
+
+// bounded calls f with a context that ends after callTimeout.
+func bounded(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return f(ctx)
 }
 
 // permanent reports errors that a repetition cannot mend: a table or an object is gone, or the table has halted. An object

@@ -86,6 +86,9 @@ func (st *staged) needed(d *deleteFile) bool {
 // stage works a change out against the present head and writes its delete files, manifests and manifest list. The
 // snapshot id is the same for all attempts at one change (I5).
 func (t *Table) stage(ctx context.Context, id int64, c Change) (*staged, error) {
+	if err := t.openStorage(ctx, t.loaded); err != nil {
+		return nil, err
+	}
 	st := &staged{
 		files: maps.Clone(t.live.data), live: t.live, dead: map[uint32]int64{}, dropData: map[uint32]*dataFile{}, stillborn: map[uint32]*dataFile{},
 		dropDeletes: map[*deleteFile]bool{},

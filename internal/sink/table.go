@@ -44,6 +44,7 @@ type Table struct {
 	log       *slog.Logger
 	ident     icetable.Identifier
 	fs        iceio.WriteFileIO
+	loaded    *icetable.Table // What fs came from.
 	locations icetable.LocationProvider
 
 	meta     icetable.Metadata
@@ -142,16 +143,8 @@ func (t *Table) adoptMetadata(ctx context.Context, loaded *icetable.Table) error
 	if spec := meta.PartitionSpec(); !spec.IsUnpartitioned() {
 		return halt.Newf(halt.InvalidTable, "Use a table without partition spec.", "the table is partitioned by %s, which this version does not write", spec)
 	}
-	if t.fs == nil {
-		fs, err := loaded.FS(ctx)
-		if err != nil {
-			return fmt.Errorf("open storage: %w", err)
-		}
-		writer, ok := fs.(iceio.WriteFileIO)
-		if !ok {
-			return halt.Newf(halt.InvalidTable, "Move the table to storage that can be written.", "storage of %s cannot be written", meta.Location())
-		}
-		t.fs = writer
+	if err := t.openStorage(ctx, loaded); err != nil {
+		return err
 	}
 	locations, err := loaded.LocationProvider()
 	if err != nil {
@@ -162,6 +155,21 @@ func (t *Table) adoptMetadata(ctx context.Context, loaded *icetable.Table) error
 		return err
 	}
 	t.meta, t.head, t.locations, t.target, t.evolved = meta, meta.SnapshotByName(t.o.Ref), locations, target, nil
+	return nil
+}
+
+// openStorage gets the storage of a loaded table. A REST catalog may vend credentials for it, which expire: loaded knows
+// when, and renews them.
+func (t *Table) openStorage(ctx context.Context, loaded *icetable.Table) error {
+	fs, err := loaded.FS(ctx)
+	if err != nil {
+		return fmt.Errorf("open storage: %w", err)
+	}
+	writer, ok := fs.(iceio.WriteFileIO)
+	if !ok {
+		return halt.Newf(halt.InvalidTable, "Move the table to storage that can be written.", "storage of %s cannot be written", loaded.Location())
+	}
+	t.loaded, t.fs = loaded, writer
 	return nil
 }
 
