@@ -71,7 +71,7 @@ func simulate(t *testing.T, m mutation) (out string, failed bool) {
 	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlayFile, "-run", "TestTables", "-failfast", "-timeout", (5 * time.Minute).String(), ".", "-seeds", "200")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlayFile, "-run", "TestTables", "-failfast", "-timeout", (10 * time.Minute).String(), ".", "-seeds", "200")
 	text, err = cmd.CombinedOutput()
 	if err != nil && !strings.Contains(string(text), "--- FAIL: TestTablesEqualTheOracleUnderFaults/seeds/") && !strings.Contains(string(text), "invariant broken") {
 		t.Fatalf("the mutated simulation did not run: %v\n%s", err, text)

@@ -255,7 +255,7 @@ func (w *world) heal() error {
 	var err error
 	select {
 	case err = <-done:
-	case <-time.After(3 * time.Minute):
+	case <-time.After(time.Minute):
 		err = errors.New("the healing process did not reach the end")
 	}
 	w.mu.Lock()
