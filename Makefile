@@ -8,7 +8,7 @@ LINTER  := go tool -modfile=tools/go.mod golangci-lint
 CC_PATH := $(shell command -v "$$(go env CC)")
 RACE    := $(if $(CC_PATH),-race)
 
-.PHONY: check build test lint fmt vet demo image clean
+.PHONY: check build test lint fmt vet demo e2e image clean
 
 check: lint vet
 	$(if $(RACE),,@echo "no C compiler: the tests run WITHOUT the race detector" >&2)
@@ -32,6 +32,11 @@ vet:
 
 demo:
 	go run ./cmd/cdcd demo
+
+# The real stack; e2e/README.md tells what is started. "make e2e S=a" runs one scenario, F="-readers trino" gives flags.
+e2e:
+	go -C e2e build -o ../bin/e2e .
+	bin/e2e $(if $(S),-s $(S)) $(F)
 
 image:
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) .

@@ -1,0 +1,69 @@
+"""Answers queries with Spark in local mode, in the canonical text of compare.go, until its input ends.
+
+Each line of input is a JSON object: {"catalog": name, "sql": statement}. The answer is a line with the number of lines that follow,
+or with an error: {"lines": n} or {"error": text}; then the list of columns and the rows, as JSON arrays of text and null.
+"""
+
+import datetime
+import decimal
+import json
+import os
+import sys
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import TimestampType
+
+
+def canonical(value, instant):
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case decimal.Decimal():
+            return format(value, "f")
+        case float():
+            return format(decimal.Decimal(repr(value)), "f").removesuffix(".0")
+        case bytearray() | bytes():
+            return "hex:" + bytes(value).hex()
+        case datetime.datetime():
+            return value.isoformat(sep=" ", timespec="microseconds") + ("Z" if instant else "")
+        case datetime.date():
+            return value.isoformat()
+    raise TypeError(f"no canonical text for {type(value)}")
+
+
+def answer(spark, sql):
+    frame = spark.sql(sql)
+    instants = [isinstance(f.dataType, TimestampType) for f in frame.schema.fields]
+    yield frame.columns
+    for row in frame.collect():
+        yield [canonical(v, i) for v, i in zip(row, instants)]
+
+
+def main():
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # The JVM prints to what was standard output.
+    builder = SparkSession.builder.master("local[1]").appName("e2e")
+    for key, value in json.loads(sys.argv[1]).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            # A session has catalogs of its own: a kept connection to SQLite would go on seeing its first snapshot.
+            session = spark.newSession()
+            for key, value in request["properties"].items():
+                session.conf.set("spark.sql.catalog." + request["catalog"] + key, value)
+            lines = [json.dumps(x, ensure_ascii=False) for x in answer(session, request["sql"])]
+            head = {"lines": len(lines)}
+        except Exception as e:  # The driver decides what an error means.
+            lines, head = [], {"error": str(e)[:2000]}
+        out.write("\n".join([json.dumps(head), *lines]) + "\n")
+        out.flush()
+
+
+main()
