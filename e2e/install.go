@@ -50,8 +50,10 @@ func (in *installer) part(folder, list string, fetch func(folder string) error) 
 func (in *installer) maven(ctx context.Context, name, goal string, options ...string) error {
 	list := filepath.Join("maven", name, "pom.xml")
 	return in.part(name, list, func(folder string) error {
-		argv := append([]string{"mvn", "-q", "-B", "-f", filepath.Join(in.source, list), "dependency:" + goal,
-			"-DincludeScope=runtime", "-DoutputDirectory=" + folder}, options...)
+		argv := append([]string{
+			"mvn", "-q", "-B", "-f", filepath.Join(in.source, list), "dependency:" + goal,
+			"-DincludeScope=runtime", "-DoutputDirectory=" + folder,
+		}, options...)
 		return runQuietly(ctx, in.log, nil, argv...)
 	})
 }

@@ -25,8 +25,10 @@ type kafka struct {
 
 // javaCommand returns the start of a java command with a bounded heap, at low priority.
 func javaCommand(binary, heap string) []string {
-	return []string{"nice", "-n", "10", binary, "-Xmx" + heap, "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4",
-		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-Djava.net.preferIPv4Stack=true"}
+	return []string{
+		"nice", "-n", "10", binary, "-Xmx" + heap, "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4",
+		"-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS", "-Djava.net.preferIPv4Stack=true",
+	}
 }
 
 func startKafka(ctx context.Context, ps *processes, jars, dir string) (*kafka, error) {
