@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -81,27 +82,28 @@ func (c *cdcd) stop() error {
 	return nil
 }
 
-// bookmark returns the next offset of each partition of a topic, from the head of the table.
+// bookmark returns the next offset of each partition of a topic, from the newest snapshot that carries one: the head may
+// be the compaction of another engine.
 func (c *cdcd) bookmark(ctx context.Context, m mirror) (map[int32]int64, error) {
-	cmd := exec.CommandContext(ctx, c.w.install.path("bin", "cdcd"), "table", "show", "-config", c.config, "-json", m.name)
+	cmd := exec.CommandContext(ctx, c.w.install.path("bin", "cdcd"), "table", "snapshots", "-config", c.config, "-json", m.name)
 	cmd.Env = append(cmd.Environ(), c.target.env...)
 	out, err := cmd.Output()
 	if err != nil {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w: %s", err, exit.Stderr)
 		}
-		return nil, fmt.Errorf("show %s: %w", m.name, err)
+		return nil, fmt.Errorf("list snapshots of %s: %w", m.name, err)
 	}
-	var shown struct {
-		Head *struct {
-			Summary map[string]string
+	text := ""
+	for decoder := json.NewDecoder(bytes.NewReader(out)); text == "" && decoder.More(); {
+		var snapshot struct{ Summary map[string]string }
+		if err := decoder.Decode(&snapshot); err != nil {
+			return nil, err
 		}
+		text = snapshot.Summary["cdcd.bookmark"]
 	}
-	if err := json.Unmarshal(out, &shown); err != nil {
-		return nil, err
-	}
-	if shown.Head == nil {
-		return nil, fmt.Errorf("%s has no snapshot", m.name)
+	if text == "" {
+		return nil, fmt.Errorf("%s has no snapshot with a bookmark", m.name)
 	}
 	var mark struct {
 		Topics []struct {
@@ -112,7 +114,7 @@ func (c *cdcd) bookmark(ctx context.Context, m mirror) (map[int32]int64, error) 
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(shown.Head.Summary["cdcd.bookmark"]), &mark); err != nil {
+	if err := json.Unmarshal([]byte(text), &mark); err != nil {
 		return nil, fmt.Errorf("bookmark of %s: %w", m.name, err)
 	}
 	next := map[int32]int64{}

@@ -126,6 +126,8 @@ func (p *play) maintain(ctx context.Context, conflicts *atomic.Int64) error {
 					err := f(ctx, c.target, mirror.name)
 					if err != nil && conflicts != nil && lostRace(err) {
 						conflicts.Add(1)
+						line, _, _ := strings.Cut(err.Error(), "\n\t")
+						progress("  lost a race: %s, %s: %s", m.name(), mirror.name, line[:min(len(line), 400)])
 						continue
 					}
 					if err != nil {
@@ -138,10 +140,11 @@ func (p *play) maintain(ctx context.Context, conflicts *atomic.Int64) error {
 	return nil
 }
 
-// lostRace tells whether an engine gave up because another writer committed first.
+// lostRace tells whether an engine gave up because another writer committed first, or because a file that it wanted to
+// delete was deleted before.
 func lostRace(err error) bool {
 	text := strings.ToLower(err.Error())
-	for _, word := range []string{"conflict", "concurrent", "failed to commit", "cannot commit", "commit failed", "has been updated", "requirement failed", "stale"} {
+	for _, word := range []string{"conflict", "concurrent", "failed to commit", "cannot commit", "commit failed", "has been updated", "requirement failed", "stale", "does not exist"} {
 		if strings.Contains(text, word) {
 			return true
 		}
