@@ -17,12 +17,16 @@ import (
 // started from (I2); then all that happened in between is that rows moved to other files. Otherwise the table stands
 // down: ErrStandDown. A head on which rows were changed by others halts the table.
 func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) error {
-	mark, err := resume(o.meta, t.o.Ref)
+	h := t.historyOf(ctx, o.meta)
+	mark, err := resume(h, t.o.Ref)
 	if err != nil {
 		return err
 	}
 	if !samePin(o.meta, t.o.Ref, st) {
-		follows, known := t.follows(st, o.meta)
+		follows, known, err := t.follows(st, h)
+		if err != nil {
+			return err
+		}
 		if known { // The head moved past the pin without this attempt: its objects are nobody's.
 			for _, path := range st.written {
 				t.remove(path)
@@ -55,13 +59,13 @@ func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) er
 	return t.reindex(ctx, l)
 }
 
-// follows reports whether the head of meta descends from the pinned one, and whether its ancestry could be told.
-func (t *Table) follows(st *staged, meta icetable.Metadata) (yes, known bool) {
-	head := meta.SnapshotByName(t.o.Ref)
+// follows reports whether the present head descends from the pinned one, and whether its ancestry could be told.
+func (t *Table) follows(st *staged, h *history) (yes, known bool, err error) {
+	head := h.meta.SnapshotByName(t.o.Ref)
 	if head == nil || st.snapshot.ParentSnapshotID == nil {
-		return false, false
+		return false, false, nil
 	}
-	return descends(meta, head.SnapshotID, *st.snapshot.ParentSnapshotID)
+	return h.descends(head.SnapshotID, *st.snapshot.ParentSnapshotID)
 }
 
 func (t *Table) standDown(meta icetable.Metadata, mark bookmark.Bookmark) error {

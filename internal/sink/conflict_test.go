@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -257,36 +256,6 @@ func TestOperatorsRollbackTakesTheBookmarkBack(t *testing.T) {
 	}
 	if reopened.Rows() != 3 {
 		t.Errorf("%d rows, want 3", reopened.Rows())
-	}
-}
-
-func TestExpiredBookmarkHaltsAndNamesTheTag(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	mark := w.table.Bookmark()
-	first := w.table.head.SnapshotID
-	compact(t, m.Catalog, w.table.ident)
-	loaded, err := m.LoadTable(t.Context(), w.table.ident)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compactedParent := loaded.CurrentSnapshot()
-	// A second replace, whose parent then expires: the tag still holds the first snapshot.
-	s := *compactedParent
-	s.SnapshotID, s.ParentSnapshotID, s.SequenceNumber = 4711, new(compactedParent.SnapshotID), loaded.Metadata().LastSequenceNumber()+1
-	_, _, err = m.Catalog.CommitTable(t.Context(), w.table.ident, nil, []table.Update{
-		table.NewAddSnapshotUpdate(&s), table.NewSetSnapshotRefUpdate("main", s.SnapshotID, table.BranchRef, 0, 0, 0),
-		table.NewRemoveSnapshotsUpdate([]int64{compactedParent.SnapshotID}, false),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = w.table.s.Open(t.Context(), w.table.o)
-	h, ok := errors.AsType[*halt.Error](err)
-	if !ok || h.Reason != halt.BookmarkLost {
-		t.Fatalf("opening ended with %v, want bookmark_lost", err)
-	}
-	if want := fmt.Sprint(mark); !contains(h.Hint, want) {
-		t.Errorf("hint %q does not name the tag's bookmark %s of snapshot %d", h.Hint, want, first)
 	}
 }
 

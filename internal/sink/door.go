@@ -88,9 +88,10 @@ func (t *Table) newSnapshotID() (int64, error) {
 
 // outcome is a settled commit request.
 type outcome struct {
-	landed bool
-	loaded *icetable.Table   // The table as it was read to settle; nil if the catalog's own answer settled.
-	meta   icetable.Metadata // The table's metadata after the request.
+	landed   bool
+	loaded   *icetable.Table   // The table as it was read to settle; nil if the catalog's own answer settled.
+	meta     icetable.Metadata // The table's metadata after the request.
+	location string            // Of meta's metadata.json.
 }
 
 // send sends the staged commit until its outcome is settled (I5). Whatever error CommitTable returns proves nothing:
@@ -99,10 +100,10 @@ type outcome struct {
 func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 	wait := t.s.o.Backoff
 	for attempt := 1; ; attempt++ {
-		meta, err := t.request(ctx, st)
+		meta, location, err := t.request(ctx, st)
 		if err == nil && meta.SnapshotByID(st.snapshot.SnapshotID) != nil {
 			t.count(outcomeCommitted)
-			return outcome{landed: true, meta: meta}, nil
+			return outcome{landed: true, meta: meta, location: location}, nil
 		}
 		t.log.Warn("retried commit", "attempt", attempt, "snapshot_id", st.snapshot.SnapshotID, "err", err)
 		loaded, loadErr := t.load(ctx)
@@ -116,7 +117,7 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 				"the table was dropped and created again")
 		case now.SnapshotByID(st.snapshot.SnapshotID) != nil:
 			t.count(outcomeCommitted)
-			return outcome{landed: true, loaded: loaded, meta: now}, nil
+			return outcome{landed: true, loaded: loaded, meta: now, location: loaded.MetadataLocation()}, nil
 		case !samePin(now, t.o.Ref, st), now.LastSequenceNumber() >= st.snapshot.SequenceNumber,
 			now.CurrentSchema().ID != t.meta.CurrentSchema().ID, now.DefaultPartitionSpec() != t.meta.DefaultPartitionSpec():
 			t.count(outcomeConflict)
@@ -134,12 +135,12 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 }
 
 // request sends the commit request once.
-func (t *Table) request(ctx context.Context, st *staged) (meta icetable.Metadata, err error) {
+func (t *Table) request(ctx context.Context, st *staged) (meta icetable.Metadata, location string, err error) {
 	err = bounded(ctx, func(ctx context.Context) error {
-		meta, _, err = t.s.o.Catalog.CommitTable(ctx, t.ident, st.requirements, st.updates)
+		meta, location, err = t.s.o.Catalog.CommitTable(ctx, t.ident, st.requirements, st.updates)
 		return err
 	})
-	return meta, err
+	return meta, location, err
 }
 
 func (t *Table) count(outcome string) { t.s.metrics.commits.WithLabelValues(t.o.Name, outcome).Inc() }
@@ -189,6 +190,7 @@ func (t *Table) land(ctx context.Context, st *staged, o outcome, c Change) (Comm
 		c.Batch.Apply(t.index)
 	}
 	t.supersede(st, before, o.meta)
+	t.location = o.location
 	t.report()
 	return done, t.checkBudget(t.index)
 }

@@ -42,7 +42,7 @@ func parentOf(meta icetable.Metadata, s *icetable.Snapshot) *icetable.Snapshot {
 	return meta.SnapshotByID(*s.ParentSnapshotID)
 }
 
-// superseded are objects that snapshots from a sequence number on no longer refer to.
+// superseded are objects that snapshots from a sequence number on no longer refer to; with 0, none does.
 type superseded struct {
 	sequence int64
 	paths    []string
@@ -61,9 +61,12 @@ func (t *Table) supersede(st *staged, before, after icetable.Metadata) {
 	if len(paths) > 0 {
 		t.garbage = append(t.garbage, superseded{st.snapshot.SequenceNumber, paths})
 	}
+	if t.expiredByOthers(before, after) {
+		t.othersExpired = time.Now()
+	}
 	for _, id := range st.expired {
 		if s := before.SnapshotByID(id); s != nil && after.SnapshotByID(id) == nil && s.ManifestList != "" {
-			t.remove(s.ManifestList)
+			t.garbage = append(t.garbage, superseded{0, []string{s.ManifestList}})
 		}
 	}
 	for _, f := range st.stillborn {
@@ -86,28 +89,46 @@ func (t *Table) removeMetadata(before, after icetable.Metadata) {
 	}
 }
 
+// expiredByOthers reports whether snapshots are gone although somebody else changed the table since this owner last saw
+// it: they may have expired them, also those that this commit asked to expire.
+func (t *Table) expiredByOthers(before, after icetable.Metadata) bool {
+	previous := t.location
+	for e := range after.PreviousFiles() {
+		previous = e.MetadataFile
+	}
+	return previous != t.location && slices.ContainsFunc(before.Snapshots(), func(s icetable.Snapshot) bool {
+		return after.SnapshotByID(s.SnapshotID) == nil
+	})
+}
+
+// expiryGrace is how long another tool's expiry may take, from the commit that drops its snapshots to the last object
+// that it reads or deletes.
+const expiryGrace = time.Hour
+
 // collect removes superseded objects that no snapshot of the table refers to any more. It knows that only while all
 // snapshots are of one line: a branch of somebody else's may still hold what our line gave up, and then orphan removal
-// has to find it.
+// has to find it. While another tool's expiry may be at work everything waits: that reads the objects of the snapshots that
+// it dropped, and fails on one that is gone.
 func (t *Table) collect() {
+	if time.Since(t.othersExpired) < expiryGrace {
+		return
+	}
 	line := map[int64]bool{}
 	oldest := t.meta.LastSequenceNumber()
 	for s := t.head; s != nil; s = parentOf(t.meta, s) {
 		line[s.SnapshotID] = true
 		oldest = s.SequenceNumber
 	}
-	for _, s := range t.meta.Snapshots() {
-		if !line[s.SnapshotID] {
-			return
+	oneLine := !slices.ContainsFunc(t.meta.Snapshots(), func(s icetable.Snapshot) bool { return !line[s.SnapshotID] })
+	t.garbage = slices.DeleteFunc(t.garbage, func(g superseded) bool {
+		if g.sequence > 0 && (!oneLine || g.sequence > oldest) {
+			return false
 		}
-	}
-	done := 0
-	for ; done < len(t.garbage) && t.garbage[done].sequence <= oldest; done++ {
-		for _, path := range t.garbage[done].paths {
+		for _, path := range g.paths {
 			t.remove(path)
 		}
-	}
-	t.garbage = slices.Delete(t.garbage, 0, done)
+		return true
+	})
 }
 
 // remove deletes an object that nothing refers to, if this process may delete. A failure costs space, never rows: it

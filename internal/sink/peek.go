@@ -23,11 +23,11 @@ func (s *Sink) Peek(ctx context.Context, o TableOptions) (mark bookmark.Bookmark
 	if err != nil {
 		return mark, "", fmt.Errorf("load table %s: %w", o.Name, err)
 	}
-	t := &Table{s: s, o: o, log: s.o.Logger, numbers: map[string]uint32{}}
+	t := &Table{s: s, o: o, log: s.o.Logger, ident: strings.Split(o.Name, "."), numbers: map[string]uint32{}}
 	if err := t.adoptMetadata(ctx, loaded); err != nil {
 		return mark, "", err
 	}
-	if mark, err = resume(t.meta, o.Ref); err != nil || t.head == nil {
+	if mark, err = resume(t.historyOf(ctx, t.meta), o.Ref); err != nil || t.head == nil {
 		return mark, "0", err
 	}
 	return mark, summaryOf(t.head).Properties["total-records"], nil

@@ -9,13 +9,13 @@ import (
 	"github.com/cdcd-project/cdcd/internal/halt"
 )
 
-// resume returns the position that the head of ref stands for: the bookmark of the newest ancestor that carries one.
-// Snapshots above it must not have changed rows. Without any snapshot it is zero.
+// resume returns the position that the head of ref stands for: the bookmark of the newest ancestor that carries one, also
+// if that has expired. Snapshots above it must not have changed rows. Without any snapshot it is zero.
 //
-// If the walk meets an expired parent first, nobody can tell which events the rows hold: the table halts with
-// bookmark_lost, and the hint names the tag's candidate. Nothing is guessed (I9).
-func resume(meta icetable.Metadata, ref string) (bookmark.Bookmark, error) {
-	head := meta.SnapshotByName(ref)
+// If the walk meets a parent first of which nothing is known any more, nobody can tell which events the rows hold: the
+// table halts with bookmark_lost, and the hint names the tag's candidate. Nothing is guessed (I9).
+func resume(h *history, ref string) (bookmark.Bookmark, error) {
+	head := h.meta.SnapshotByName(ref)
 	if head == nil {
 		return bookmark.Bookmark{}, nil
 	}
@@ -32,9 +32,12 @@ func resume(meta icetable.Metadata, ref string) (bookmark.Bookmark, error) {
 		if s.ParentSnapshotID == nil {
 			return bookmark.Bookmark{}, halt.Newf(halt.InvalidTable, "Let cdcd write a table of its own.", "no snapshot of %s carries a bookmark", ref)
 		}
-		parent := meta.SnapshotByID(*s.ParentSnapshotID)
+		parent, err := h.parent(s)
+		if err != nil {
+			return bookmark.Bookmark{}, err
+		}
 		if parent == nil {
-			return bookmark.Bookmark{}, bookmarkLost(meta, ref, *s.ParentSnapshotID)
+			return bookmark.Bookmark{}, bookmarkLost(h.meta, ref, *s.ParentSnapshotID)
 		}
 		s = parent
 	}
@@ -46,7 +49,7 @@ func bookmarkLost(meta icetable.Metadata, ref string, expired int64) error {
 		hint = "The tag " + tagName(ref) + " still holds the bookmark " + summaryOf(s).Properties[keyBookmark] +
 			": if no rows were changed since then by others, roll the table back to it."
 	}
-	return halt.Newf(halt.BookmarkLost, hint, "snapshot %d has expired before a snapshot with a bookmark was found", expired)
+	return halt.Newf(halt.BookmarkLost, hint, "snapshot %d has expired, and no old metadata tells of it, before a snapshot with a bookmark was found", expired)
 }
 
 func parseBookmark(text string) (bookmark.Bookmark, error) {
@@ -58,22 +61,4 @@ func parseBookmark(text string) (bookmark.Bookmark, error) {
 		return b, halt.Newf(halt.BookmarkInvalid, "Roll the table back to a snapshot whose bookmark is whole.", "%w", err)
 	}
 	return b, nil
-}
-
-// descends reports whether ancestor is the snapshot id or one of its ancestors, and whether the walk could tell: it
-// cannot if it met an expired parent first.
-func descends(meta icetable.Metadata, id, ancestor int64) (yes, known bool) {
-	for {
-		if id == ancestor {
-			return true, true
-		}
-		s := meta.SnapshotByID(id)
-		if s == nil {
-			return false, false
-		}
-		if s.ParentSnapshotID == nil {
-			return false, true
-		}
-		id = *s.ParentSnapshotID
-	}
 }

@@ -48,6 +48,7 @@ type Table struct {
 	locations icetable.LocationProvider
 
 	meta     icetable.Metadata
+	location string             // Of meta's metadata.json.
 	head     *icetable.Snapshot // nil: the branch has no snapshot yet.
 	bookmark bookmark.Bookmark
 	target   schemaTarget
@@ -59,6 +60,8 @@ type Table struct {
 	numbers    map[string]uint32
 	nextNumber uint32
 	garbage    []superseded
+
+	othersExpired time.Time // When an expiry by another tool was last noticed.
 }
 
 // schemaTarget is a schema in the three forms in which files are written.
@@ -119,7 +122,7 @@ func (t *Table) settle(ctx context.Context, loaded *icetable.Table) error {
 	if err := t.adoptMetadata(ctx, loaded); err != nil {
 		return err
 	}
-	mark, err := resume(t.meta, t.o.Ref)
+	mark, err := resume(t.historyOf(ctx, t.meta), t.o.Ref)
 	if err != nil {
 		return err
 	}
@@ -155,6 +158,7 @@ func (t *Table) adoptMetadata(ctx context.Context, loaded *icetable.Table) error
 		return err
 	}
 	t.meta, t.head, t.locations, t.target, t.evolved = meta, meta.SnapshotByName(t.o.Ref), locations, target, nil
+	t.location = loaded.MetadataLocation()
 	return nil
 }
 
