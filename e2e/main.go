@@ -34,7 +34,7 @@ type options struct {
 	scenarios, catalogs, readers []string
 	seconds                      int    // Of load.
 	capture                      string // Folder for captured records; empty: none.
-	keep                         bool
+	installOnly, keep            bool
 	timeout                      time.Duration
 }
 
@@ -65,6 +65,7 @@ func main() {
 	list("readers", "pyiceberg,spark,trino", "readers: pyiceberg, trino, spark")
 	flag.IntVar(&o.seconds, "seconds", 120, "how long the load of b and e lasts")
 	flag.StringVar(&o.capture, "capture", "", "folder to write the records and rows of c, d and a small b into")
+	flag.BoolVar(&o.installOnly, "install", false, "install what the catalogs and readers need, and run nothing")
 	flag.BoolVar(&o.keep, "keep", false, "wait for a signal before everything is stopped")
 	flag.DurationVar(&o.timeout, "timeout", 40*time.Minute, "of the whole run")
 	flag.Parse()
@@ -76,10 +77,15 @@ func main() {
 	w := &world{options: o}
 	err := w.run(ctx)
 	w.stopAll()
-	w.report.print(os.Stdout)
+	if !o.installOnly {
+		w.report.print(os.Stdout)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
+	}
+	if o.installOnly {
+		return
 	}
 	if w.report.mismatches() > 0 || len(w.report.lines) == 0 {
 		os.Exit(1)
@@ -91,7 +97,7 @@ func (w *world) run(ctx context.Context) error {
 	if err := w.prepare(); err != nil {
 		return err
 	}
-	if err := w.installAll(ctx); err != nil {
+	if err := w.installAll(ctx); err != nil || w.options.installOnly {
 		return err
 	}
 	began := time.Now()
