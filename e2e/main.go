@@ -100,6 +100,9 @@ func (w *world) run(ctx context.Context) error {
 	if err := w.installAll(ctx); err != nil || w.options.installOnly {
 		return err
 	}
+	if err := buildCdcd(ctx, w); err != nil {
+		return err
+	}
 	began := time.Now()
 	var err error
 	if w.mariadb, err = startMariaDB(ctx, &w.processes, w.dir); err != nil {
@@ -165,7 +168,7 @@ func (w *world) prepare() error {
 	return nil
 }
 
-// installAll fetches what the chosen catalogs and readers need, and builds cdcd.
+// installAll fetches what the chosen catalogs and readers need.
 func (w *world) installAll(ctx context.Context) error {
 	in := &w.install
 	began := time.Now()
@@ -204,9 +207,6 @@ func (w *world) installAll(ctx context.Context) error {
 		if err := in.installTrino(ctx); err != nil {
 			return err
 		}
-	}
-	if err := buildCdcd(ctx, w); err != nil {
-		return err
 	}
 	w.readers = append(w.readers, pyIceberg{in})
 	progress("installed in %s", time.Since(began).Round(time.Second))
