@@ -31,6 +31,7 @@ const (
 	AnotherWriter    Reason = "another_writer"     // A bounded run met a second writer.
 	TruncateRefused  Reason = "truncate_refused"   // A TRUNCATE event arrived, which no policy allows to apply.
 	RecordOverBudget Reason = "record_over_budget" // One record alone exceeds memory.batches.
+	Paused           Reason = "paused"             // An operator paused the table.
 )
 
 // Reasons returns all reasons, in the order of their definition.
@@ -38,7 +39,7 @@ func Reasons() []Reason {
 	return []Reason{
 		BadRecord, SchemaChange, NoSchema, InvalidTable, ForeignRows, BookmarkLost, BookmarkInvalid, IncompleteStart,
 		RecordsLost, LogTruncated, TopicRecreated, TopicMissing, ForeignCluster, PartitionsAdded, IndexOverBudget,
-		TableDropped, AccessDenied, AnotherWriter, TruncateRefused, RecordOverBudget,
+		TableDropped, AccessDenied, AnotherWriter, TruncateRefused, RecordOverBudget, Paused,
 	}
 }
 

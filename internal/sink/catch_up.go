@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	icetable "github.com/apache/iceberg-go/table"
@@ -15,16 +16,15 @@ import (
 //
 // That is right only if the new head descends from the pinned one and its bookmark is still the one that the batch
 // started from (I2); then all that happened in between is that rows moved to other files. Otherwise the table stands
-// down: ErrStandDown. A head on which rows were changed by others halts the table.
+// down: ErrStandDown. So it does after an operator's decision: that may have brought rows back whose files this owner had given
+// up. A head on which rows were changed by others, or that an operator paused, halts the table.
 func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) error {
 	h := t.historyOf(ctx, o.meta)
-	mark, err := resume(h, t.o.Ref)
-	if err != nil {
-		return err
-	}
+	follows := true
 	if !samePin(o.meta, t.o.Ref, st) {
-		follows, known, err := t.follows(st, h)
-		if err != nil {
+		var known bool
+		var err error
+		if follows, known, err = t.follows(st, h); err != nil {
 			return err
 		}
 		if known { // The head moved past the pin without this attempt: its objects are nobody's.
@@ -35,12 +35,16 @@ func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) er
 				d.sent = false
 			}
 		}
-		if !follows {
-			return t.standDown(o.meta, mark)
-		}
 	}
-	if !mark.Equal(t.bookmark) || o.meta.CurrentSchema().ID != t.meta.CurrentSchema().ID {
+	mark, err := resume(h, t.o.Ref)
+	if err != nil {
+		return err
+	}
+	if !follows || !mark.Equal(t.bookmark) || o.meta.CurrentSchema().ID != t.meta.CurrentSchema().ID {
 		return t.standDown(o.meta, mark)
+	}
+	if decided, err := decidedSince(h, t.o.Ref, t.head); decided != nil || err != nil {
+		return errors.Join(err, t.standDown(o.meta, mark))
 	}
 	evolved, target := t.evolved, t.target
 	if err := t.adoptMetadata(ctx, o.loaded); err != nil {
@@ -74,7 +78,7 @@ func (t *Table) standDown(meta icetable.Metadata, mark bookmark.Bookmark) error 
 		id = head.SnapshotID
 	}
 	t.log.Warn("stood down", "snapshot_id", id, "bookmark", mark.String(), "own_bookmark", t.bookmark.String(),
-		"hint", "Another process writes this table. Give each table to one consumer group only.")
+		"hint", "Another process writes this table: an operator, or a second consumer group. Give each table to one group only.")
 	return ErrStandDown
 }
 

@@ -171,8 +171,8 @@ func (t *Table) land(ctx context.Context, st *staged, o outcome, c Change) (Comm
 		if err == nil {
 			err = t.settle(ctx, loaded)
 		}
-		if err == nil && !t.bookmark.Equal(c.Bookmark) {
-			err = t.standDown(t.meta, t.bookmark) // Somebody went on from a commit of ours whose reply was lost (I2).
+		if err == nil {
+			err = t.wentOn(ctx, st, c)
 		}
 		return done, err
 	}
@@ -248,4 +248,17 @@ func (t *Table) committed(st *staged) Committed {
 	m.rows.WithLabelValues(name, "deleted").Add(float64(done.Deleted))
 	m.rows.WithLabelValues(name, "unknown").Add(float64(done.Unknown))
 	return done
+}
+
+// wentOn returns ErrStandDown if somebody went on from a commit of ours whose reply was lost (I2), or if an operator has decided
+// about the table since.
+func (t *Table) wentOn(ctx context.Context, st *staged, c Change) error {
+	decided, err := decidedSince(t.historyOf(ctx, t.meta), t.o.Ref, &st.snapshot)
+	if err != nil {
+		return err
+	}
+	if decided != nil || !t.bookmark.Equal(c.Bookmark) {
+		return t.standDown(t.meta, t.bookmark)
+	}
+	return nil
 }

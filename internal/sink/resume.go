@@ -21,8 +21,8 @@ func resume(h *history, ref string) (bookmark.Bookmark, error) {
 	}
 	for s := head; ; {
 		summary := summaryOf(s)
-		if text, ok := summary.Properties[keyBookmark]; ok {
-			return parseBookmark(text)
+		if _, ok := summary.Properties[keyBookmark]; ok {
+			return markOf(summary.Properties)
 		}
 		if summary.Operation != icetable.OpReplace {
 			return bookmark.Bookmark{}, halt.Newf(halt.ForeignRows, "Remove the other writer's rows, for example by a rollback to the tag "+

@@ -121,6 +121,7 @@ func (t *Table) stage(ctx context.Context, id int64, c Change) (*staged, error) 
 	}
 	st.snapshot.Summary = t.summary(st, c)
 	t.stageUpdates(st)
+	t.stageExpiry(st)
 	return st, t.dryRun(st)
 }
 
@@ -149,7 +150,7 @@ func tagName(ref string) string {
 // refForever is a tag's longest possible retention, in milliseconds.
 const refForever = 1<<63 - 1
 
-// stageUpdates puts together the one request: schema, snapshot, branch, tag and expiry, under the pin of the head (I2).
+// stageUpdates puts together the one request: schema, snapshot, branch and tag, under the pin of the head (I2).
 func (t *Table) stageUpdates(st *staged) {
 	st.requirements = []icetable.Requirement{
 		icetable.AssertTableUUID(t.meta.TableUUID()),
@@ -168,6 +169,10 @@ func (t *Table) stageUpdates(st *staged) {
 			value(branch.MaxRefAgeMs), value(branch.MaxSnapshotAgeMs), value(branch.MinSnapshotsToKeep)),
 		icetable.NewSetSnapshotRefUpdate(tagName(t.o.Ref), st.snapshot.SnapshotID, icetable.TagRef, refForever, 0, 0),
 	)
+}
+
+// stageExpiry lets the snapshots go that retention does not keep.
+func (t *Table) stageExpiry(st *staged) {
 	if st.expired = t.expired(st.snapshot); len(st.expired) > 0 {
 		st.updates = append(st.updates, icetable.NewRemoveSnapshotsUpdate(st.expired, false))
 	}

@@ -14,6 +14,9 @@ const (
 	keyValidThrough = "cdcd.valid-through-ms"
 	keyVersion      = "cdcd.version"
 	KeyStart        = "cdcd.start"
+	keyOperation    = "cdcd.operation"
+	keyDetail       = "cdcd.operation.detail"
+	keyPaused       = "cdcd.paused"
 )
 
 // summaryOf returns a snapshot's summary, which other writers may have left out.
