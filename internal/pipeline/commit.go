@@ -69,7 +69,9 @@ func (t *table) waiting() int64 {
 
 // moved reports whether a bookmark alone is worth a commit: it has moved (I8), or another tool's snapshot is the head, whose
 // expiry could take the one that carries it.
-func (t *table) moved() bool { return !t.position.Equal(t.base) || t.sink.HeadIsForeign() }
+func (t *table) moved() bool {
+	return !t.position.Equal(t.base) || t.sink.HeadIsForeign() || t.changed
+}
 
 // commit commits the open batch with the position it stands for; without changes it commits the bookmark alone, if
 // that has moved.
@@ -98,7 +100,7 @@ func (t *table) commit(ctx context.Context) error {
 
 // committed begins the next batch, and tells the group how far the table is.
 func (t *table) committed(ctx context.Context) {
-	t.base = t.position.Clone()
+	t.base, t.changed = t.position.Clone(), false
 	t.last, t.first, t.start, t.written = time.Now(), time.Time{}, "", 0
 	t.metrics.setCommitted(t.last.UnixMilli(), t.validThrough())
 	t.batch.Reset(t.sink.Schema())

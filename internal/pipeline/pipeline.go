@@ -176,7 +176,7 @@ type verdict int
 const (
 	again verdict = iota // Open the table and read from its bookmark again.
 	probe                // Halt, and look from time to time whether the cause has gone.
-	stop                 // Halt until the process starts again.
+	stop                 // Halt until somebody changes the table: an operator, above all.
 )
 
 // classify decides about an error that ended a session.
@@ -185,7 +185,7 @@ func classify(err error) verdict {
 	switch {
 	case !ok:
 		return again // Storage, network, a second writer: the bookmark in the table tells where to go on.
-	case halted.Reason == halt.TopicMissing:
+	case halted.Reason == halt.TopicMissing, halted.Reason == halt.AccessDenied:
 		return probe // It lies outside and may be mended there.
 	}
 	return stop

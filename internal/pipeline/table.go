@@ -24,6 +24,7 @@ type table struct {
 	share   share
 	event   debezium.Event // Of the record at hand.
 	existed bool           // The Iceberg table was seen by this process.
+	blind   bool           // The last look at the halted table failed.
 
 	session // Of the present session; zero in between.
 }
@@ -45,6 +46,8 @@ type session struct {
 	written  int64     // Bytes of the open batch's rows that were handed to the draft.
 	first    time.Time // When the open batch got its first record.
 	last     time.Time // When the table was last committed, or opened.
+	looked   time.Time // When a quiet table was last looked at.
+	changed  bool      // Somebody else has changed the table since it was last committed, or opened.
 	asked    time.Time // When a bounded run last asked the brokers whether records wait before its end.
 	start    string    // "earliest" if the first start was allowed to be incomplete.
 }
@@ -64,7 +67,8 @@ func (d *daemon) newTable(o Table) *table {
 	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics.of(o.Sink.Name), share: share{b: d.budget}}
 }
 
-// keep runs session after session until ctx ends, the table halts, or a bounded run reaches its end (nil).
+// keep runs session after session until ctx ends, or a bounded run reaches its end (nil) or halts. A table that has halted begins a
+// session again when somebody else has changed it, as an operator's ways out of a halt do.
 func (t *table) keep(ctx context.Context) error {
 	pause := t.d.o.Pause
 	for {
@@ -93,14 +97,12 @@ func (t *table) keep(ctx context.Context) error {
 		if verdict != again && t.d.o.Bounded {
 			return err
 		}
-		if verdict == stop {
-			<-ctx.Done()
-			return err
+		for unchanged := true; unchanged; unchanged = verdict == stop && !t.changedByOthers(ctx) {
+			if !wait(ctx, pause) {
+				return err
+			}
+			pause = min(2*pause, t.d.o.PauseMax)
 		}
-		if !wait(ctx, pause) {
-			return context.Cause(ctx)
-		}
-		pause = min(2*pause, t.d.o.PauseMax)
 	}
 }
 
@@ -137,6 +139,7 @@ func (t *table) run(ctx context.Context) error {
 		if err := t.add(work, fetches); err != nil { // debezium.Decode, then merge.Batch.
 			return err
 		}
+		t.look(work)
 		if t.due(len(fetches) == 0) {
 			if err := t.commit(work); err != nil { // sink.Commit; then tell Kafka, which is advisory.
 				return err

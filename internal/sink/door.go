@@ -103,6 +103,7 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 		meta, location, err := t.request(ctx, st)
 		if err == nil && meta.SnapshotByID(st.snapshot.SnapshotID) != nil {
 			t.count(outcomeCommitted)
+			t.s.watch.see(t.o, version(meta, t.o.Ref))
 			return outcome{landed: true, meta: meta, location: location}, nil
 		}
 		t.log.Warn("retried commit", "attempt", attempt, "snapshot_id", st.snapshot.SnapshotID, "err", err)

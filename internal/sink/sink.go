@@ -35,12 +35,13 @@ type Options struct {
 type Sink struct {
 	o       Options
 	metrics *metrics
+	watch   watch
 	indexed atomic.Int64 // Bytes of all tables' key indexes.
 }
 
 // New returns a Sink. It does not touch the catalog.
 func New(o Options) *Sink {
-	return &Sink{o: o, metrics: newMetrics(o.Registerer)}
+	return &Sink{o: o, metrics: newMetrics(o.Registerer), watch: watch{seen: map[string]string{}}}
 }
 
 // ErrStandDown is returned by Commit when another writer moved the bookmark: the batch and the index are worthless,

@@ -114,6 +114,12 @@ func (t *Table) load(ctx context.Context) (loaded *icetable.Table, err error) {
 		loaded, err = t.s.o.Catalog.LoadTable(ctx, t.ident)
 		return err
 	})
+	switch {
+	case err == nil:
+		t.s.watch.see(t.o, version(loaded.Metadata(), t.o.Ref))
+	case errors.Is(err, catalog.ErrNoSuchTable), errors.Is(err, catalog.ErrNoSuchNamespace):
+		t.s.watch.see(t.o, "")
+	}
 	return loaded, err
 }
 
