@@ -16,21 +16,21 @@ import (
 	"github.com/cdcd-project/cdcd/internal/halt"
 )
 
-// What an operator can do, by cause. They stand beside errors that name topic, partition and offsets.
+// What an operator can do, by cause. They stand beside errors that name topic, partition and offsets; docs/runbook.md says
+// what each command means for the rows.
 const (
-	hintCluster = "The table was written from another Kafka cluster. Point kafka.brokers back at it, or rebuild the table: " +
-		rebuild
+	hintCluster = "The table was written from another Kafka cluster. Point kafka.brokers back at it; or go on with this one: " +
+		"cdcd table rebind TABLE -at earliest, or -at keep if the brokers were restored with their offsets."
 	hintMissing = "Create the topic, correct the table's topic in the configuration, or grant DESCRIBE on it. " +
 		"cdcd looks again by itself."
-	hintRecreated  = "The topic was deleted and created again: its offsets mean other records. Rebuild the table: " + rebuild
+	hintRecreated = "The topic was deleted and created again: its offsets mean other records. To go on with it: " +
+		"cdcd table rebind TABLE -at earliest."
 	hintPartitions = "Keys may have changed their partition, so that two events of one key could be applied out of order. " +
-		"Rebuild the table: " + rebuild
-	hintLost = "Retention removed records that were never applied. Raise the topic's retention, then rebuild the table: " +
-		rebuild
+		"To go on: cdcd table rebind TABLE."
+	hintLost = "Retention removed records that were never applied. Raise the topic's retention; then rebuild the table, or " +
+		"go on without them: cdcd table accept-gap TABLE."
 	hintTruncated = "The brokers lost records that were applied, so other records may stand at the same offsets. " +
-		"Check for unclean leader elections, then rebuild the table: " + rebuild
-
-	rebuild = "drop it, and take a new Debezium snapshot into a topic that holds it from its first offset."
+		"Check for unclean leader elections; then go on from where the logs part: cdcd table accept-gap TABLE."
 )
 
 // Position is where a table stands in the cluster, at the moment of Locate.

@@ -17,26 +17,36 @@ const skipEmptyAnswers = 3
 // stable one) if there is none: control batches, aborted records, compacted-away and empty batches are stepped over.
 // A run that is bounded by position ends with it when a topic ends in offsets without records (I8). Errors are transient.
 func (c *Client) Skip(ctx context.Context, topic string, partition int32, from int64) (int64, error) {
+	read, err := c.skip(ctx, topic, partition, from)
+	return read.next, err
+}
+
+// First returns the next readable record at or after from in a partition; nil: there is none. Errors are transient.
+func (c *Client) First(ctx context.Context, topic string, partition int32, from int64) (*kgo.Record, error) {
+	read, err := c.skip(ctx, topic, partition, from)
+	return read.record, err
+}
+
+func (c *Client) skip(ctx context.Context, topic string, partition int32, from int64) (ahead, error) {
 	t, err := c.target(ctx, topic, partition)
 	if err != nil {
-		return 0, fmt.Errorf("skip to next record of topic %s partition %d: %w", topic, partition, err)
+		return ahead{}, fmt.Errorf("skip to next record of topic %s partition %d: %w", topic, partition, err)
 	}
 	next, empty := from, 0
 	for {
 		read, err := c.readAhead(ctx, t, next)
 		switch {
 		case err != nil:
-			return 0, fmt.Errorf("skip to next record of topic %s partition %d from offset %d: %w", topic, partition, next, err)
-		case read.found:
-			return read.next, nil
-		case read.next >= read.end:
-			return read.next, nil
+			return ahead{}, fmt.Errorf("skip to next record of topic %s partition %d from offset %d: %w", topic, partition, next, err)
+		case read.record != nil, read.next >= read.end:
+			return read, nil
 		case read.next > next:
 			next, empty = read.next, 0
 		case read.throttled: // A broker that enforces a quota answers with nothing, whatever it has.
 		default:
 			if empty++; empty == skipEmptyAnswers {
-				return read.end, nil
+				read.next = read.end
+				return read, nil
 			}
 		}
 	}
@@ -70,9 +80,9 @@ func (c *Client) target(ctx context.Context, topic string, partition int32) (tar
 
 // ahead is what one raw fetch tells.
 type ahead struct {
-	next      int64 // The offset of the first record if found, otherwise the next offset to ask for.
-	end       int64 // The last stable offset.
-	found     bool
+	next      int64       // The offset of the first record, otherwise the next offset to ask for.
+	end       int64       // The last stable offset.
+	record    *kgo.Record // The first record; nil: none came.
 	throttled bool
 }
 
@@ -105,7 +115,7 @@ func (c *Client) readAhead(ctx context.Context, t target, from int64) (ahead, er
 	}, &resp.Topics[0].Partitions[0], kgo.DefaultDecompressor(), nil)
 	a := ahead{next: next, end: p.LastStableOffset, throttled: resp.ThrottleMillis > 0}
 	if len(p.Records) > 0 {
-		a.next, a.found = p.Records[0].Offset, true
+		a.next, a.record = p.Records[0].Offset, p.Records[0]
 		return a, nil
 	}
 	if p.Err != nil {
