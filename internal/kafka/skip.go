@@ -22,9 +22,12 @@ func (c *Client) Skip(ctx context.Context, topic string, partition int32, from i
 }
 
 // First returns the next readable record at or after from in a partition; nil: there is none. Errors are transient.
-func (c *Client) First(ctx context.Context, topic string, partition int32, from int64) (*kgo.Record, error) {
+func (c *Client) First(ctx context.Context, topic string, partition int32, from int64) (*Record, error) {
 	read, err := c.skip(ctx, topic, partition, from)
-	return read.record, err
+	if err != nil || read.record == nil {
+		return nil, err
+	}
+	return &Record{read.record}, nil
 }
 
 func (c *Client) skip(ctx context.Context, topic string, partition int32, from int64) (ahead, error) {

@@ -1,10 +1,12 @@
 package kafka
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -51,19 +53,27 @@ func TestAcceptGapGoesOnWhereTheLogCanBeRead(t *testing.T) {
 	}{
 		{
 			"retention", func(t *testing.T, c *kfake.Cluster) { must(t, c.DeleteRecords("shop", 0, 4)) },
-			[2]int64{2, 3}, "0@4/-1 1@3/0", []Gap{{"shop", 0, false, 2, 4}},
+			[2]int64{2, 3},
+			"0@4/-1 1@3/0",
+			[]Gap{{"shop", 0, false, 2, 4}},
 		},
 		{
 			"end before the bookmark", func(*testing.T, *kfake.Cluster) {},
-			[2]int64{9, 3}, "0@5/0 1@3/0", []Gap{{"shop", 0, true, 5, 9}},
+			[2]int64{9, 3},
+			"0@5/0 1@3/0",
+			[]Gap{{"shop", 0, true, 5, 9}},
 		},
 		{
 			"leader epoch that ends before the bookmark", func(_ *testing.T, c *kfake.Cluster) { endOfEpoch(c, 3) },
-			[2]int64{4, 3}, "0@3/0 1@3/0", []Gap{{"shop", 0, true, 3, 4}},
+			[2]int64{4, 3},
+			"0@3/0 1@3/0",
+			[]Gap{{"shop", 0, true, 3, 4}},
 		},
 		{
 			"both at once", func(t *testing.T, c *kfake.Cluster) { must(t, c.DeleteRecords("shop", 0, 4)) },
-			[2]int64{2, 7}, "0@4/-1 1@5/0", []Gap{{"shop", 0, false, 2, 4}, {"shop", 1, true, 5, 7}},
+			[2]int64{2, 7},
+			"0@4/-1 1@5/0",
+			[]Gap{{"shop", 0, false, 2, 4}, {"shop", 1, true, 5, 7}},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -199,4 +209,27 @@ func newShop(t *testing.T) (*kfake.Cluster, *Client) {
 		produce(t, producer, "shop", p, "v", 5)
 	}
 	return cluster, open(t, cluster)
+}
+
+// What is printed of a record is enough to produce it again, whatever its bytes are.
+func TestRecordIsPrintedWhole(t *testing.T) {
+	record := &kgo.Record{Topic: "shop", Partition: 1, Offset: 7, Key: []byte(`{"id":1}`), Timestamp: time.UnixMilli(1000)}
+	for want, change := range map[string]func(){
+		`"key":"{\"id\":1}","value":null,"headers":{}}`:          func() {},
+		`"value":"","headers":{}}`:                               func() { record.Value = []byte{} },
+		`"value":"/w==","headers":{},"value_encoding":"base64"}`: func() { record.Value = []byte{0xff} },
+		`"headers":{"a":"2"},"all_headers":[["a","1"],["a","2"]]}`: func() {
+			record.Headers = []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte("2")}}
+		},
+		`"headers":{"a":"/w=="},"headers_encoding":"base64"}`:                                      func() { record.Headers = []kgo.RecordHeader{{Key: "a", Value: []byte{0xff}}} },
+		`{"name":"shop/1@7","topic":"shop","partition":1,"offset":7,"time":"1970-01-01T00:00:01Z"`: func() {},
+	} {
+		record.Value, record.Headers = nil, nil
+		change()
+		text, err := json.Marshal(Record{record})
+		must(t, err)
+		if !strings.Contains(string(text), want) {
+			t.Errorf("printed %s, want %s in it", text, want)
+		}
+	}
 }
