@@ -32,7 +32,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" default:"withargs" help:"Run the daemon (the default command)."`
 	Check   checkCommand   `cmd:"" help:"Tell everything that can be known before running."`
 	Demo    demoCommand    `cmd:"" help:"Run a shop that changes all the time against an embedded broker, catalog and warehouse."`
-	Table   tableCommand   `cmd:"" help:"Look at tables without any other tool."`
+	Table   tableCommand   `cmd:"" help:"Look at tables without any other tool, and decide about halted ones."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -25,6 +25,13 @@ type tableCommand struct {
 	Rows      tableRows      `cmd:"" help:"Show the rows of a table, as any reader sees them."`
 	Files     tableFiles     `cmd:"" help:"Show the live data and delete files of a table."`
 	Snapshots tableSnapshots `cmd:"" help:"Show the snapshots of a table, newest first."`
+
+	Resume    tableResume    `cmd:"" help:"Make a halted table try again; end a pause."`
+	Pause     tablePause     `cmd:"" help:"Keep a table from being committed to until it is resumed."`
+	Rewind    tableRewind    `cmd:"" help:"Take a table back to an earlier snapshot, or read again from earlier offsets."`
+	AcceptGap tableAcceptGap `cmd:"" name:"accept-gap" help:"Go on although records were lost between bookmark and log."`
+	Rebind    tableRebind    `cmd:"" help:"Go on with a recreated topic, another cluster, or added partitions."`
+	Skip      tableSkip      `cmd:"" help:"Leave out the record at which a table stands; it is printed first."`
 }
 
 // catalogFlags say which catalog a command looks at, and how it prints.
@@ -249,6 +256,12 @@ func (p *printer) cells(cells []string) {
 	if _, err := fmt.Fprintln(p.tabs, strings.Join(cells, "\t")); err != nil && p.err == nil {
 		p.err = err
 	}
+}
+
+// one prints a single object as JSON.
+func (p *printer) one(object any) error {
+	p.row(object)
+	return p.end()
 }
 
 // end writes out what is still held back.

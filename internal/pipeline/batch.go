@@ -136,16 +136,17 @@ var errTruncate = errors.New("a TRUNCATE empties the source table")
 
 // refuse halts the table at a record that cannot be applied. What came before it is committed, nothing after it is.
 func (t *table) refuse(ctx context.Context, p place, err error) error {
-	reason, hint := halt.BadRecord, "Mend or skip the record at its source; the table goes on from it after a restart."
+	reason := halt.BadRecord
+	hint := fmt.Sprintf("cdcd table skip %s %s/%d@%d leaves the record out, and prints it first.", t.o.Sink.Name, p.topic, p.before.Partition, p.before.Next)
 	if change, ok := errors.AsType[*debezium.SchemaChange](err); ok {
-		reason, hint = halt.SchemaChange, "Undo the change in the source database, or rebuild the table: "+change.Detail
+		reason, hint = halt.SchemaChange, "Undo the change in the source database and skip the records in between, or rebuild the table: "+change.Detail
 	}
 	label := string(reason)
 	if bad, ok := errors.AsType[*debezium.Error](err); ok {
 		label = string(bad.Reason)
 	}
 	if errors.Is(err, errTruncate) {
-		reason, hint = halt.TruncateRefused, "This version cannot apply a TRUNCATE. Take a new Debezium snapshot into a fresh topic and rebuild the table from it."
+		reason, hint = halt.TruncateRefused, "This version cannot apply a TRUNCATE. Rebuild the table; or keep its rows and go on: "+hint
 		label = string(reason)
 	}
 	t.metrics.consumed.Inc()

@@ -91,7 +91,7 @@ func (t *Table) reindex(ctx context.Context, l *live) error {
 		return err
 	}
 	if err := sameKeys(old, index); err != nil {
-		return halt.Newf(halt.ForeignRows, "Roll the other tool's snapshot back, or rebuild the table.", "snapshot %d says replace, but %w", t.head.SnapshotID, err)
+		return halt.Newf(halt.ForeignRows, "Undo what the other tool did: "+rewindHint(t.meta, t.o.Ref), "snapshot %d says replace, but %w", t.head.SnapshotID, err)
 	}
 	t.log.Info("caught up with replaced files", "snapshot_id", t.head.SnapshotID, "files", len(l.data))
 	t.live, t.index = l, index

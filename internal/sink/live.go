@@ -108,7 +108,7 @@ func (l *live) add(t *Table, e *entry) error {
 	case content == iceberg.EntryContentPosDeletes:
 		l.deletes = append(l.deletes, &deleteFile{entry: *e})
 	default:
-		return halt.Newf(halt.ForeignRows, "Compact the table with the engine that wrote the equality deletes, or rebuild it.",
+		return halt.Newf(halt.ForeignRows, "Undo what the engine did that wrote them: "+rewindHint(t.meta, t.o.Ref),
 			"%s holds equality deletes, which cdcd does not write", e.file.FilePath())
 	}
 	return nil

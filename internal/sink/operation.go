@@ -185,8 +185,8 @@ func (at Standing) carrier() (*icetable.Snapshot, error) {
 }
 
 // markOf returns the bookmark that a snapshot carries. A table that an operator paused is not resumed from it.
-func markOf(p iceberg.Properties) (bookmark.Bookmark, error) {
-	mark, err := parseBookmark(p[keyBookmark])
+func markOf(meta icetable.Metadata, ref string, p iceberg.Properties) (bookmark.Bookmark, error) {
+	mark, err := parseBookmark(p[keyBookmark], rewindHint(meta, ref))
 	if reason, paused := p[keyPaused]; paused && err == nil {
 		err = halt.Newf(halt.Paused, "When the time has come: cdcd table resume TABLE.", "an operator paused the table: %s", reason)
 	}

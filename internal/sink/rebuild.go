@@ -117,7 +117,7 @@ func (t *Table) indexFile(ctx context.Context, f *dataFile, dead map[int64]struc
 				}
 			}
 			if old, had := index.Put(key, keyindex.NewLocation(f.number, pos)); had {
-				return halt.Newf(halt.ForeignRows, "Remove the second row, or rebuild the table.",
+				return halt.Newf(halt.ForeignRows, "Undo what another writer did: "+rewindHint(t.meta, t.o.Ref),
 					"one key has two live rows: %s position %d, and file %d position %d (I4)", f.file.FilePath(), pos, old.File(), old.Pos())
 			}
 		}

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"errors"
+	"fmt"
 
 	icetable "github.com/apache/iceberg-go/table"
 
@@ -22,11 +23,10 @@ func resume(h *history, ref string) (bookmark.Bookmark, error) {
 	for s := head; ; {
 		summary := summaryOf(s)
 		if _, ok := summary.Properties[keyBookmark]; ok {
-			return markOf(summary.Properties)
+			return markOf(h.meta, ref, summary.Properties)
 		}
 		if summary.Operation != icetable.OpReplace {
-			return bookmark.Bookmark{}, halt.Newf(halt.ForeignRows, "Remove the other writer's rows, for example by a rollback to the tag "+
-				tagName(ref)+", or let cdcd write a table of its own.",
+			return bookmark.Bookmark{}, halt.Newf(halt.ForeignRows, "Remove the other writer's rows: "+rewindHint(h.meta, ref),
 				"snapshot %d (%s) above the newest bookmark was not written by cdcd", s.SnapshotID, summary.Operation)
 		}
 		if s.ParentSnapshotID == nil {
@@ -44,21 +44,28 @@ func resume(h *history, ref string) (bookmark.Bookmark, error) {
 }
 
 func bookmarkLost(meta icetable.Metadata, ref string, expired int64) error {
-	hint := "No tag " + tagName(ref) + " is left either: rebuild the table."
+	hint := rewindHint(meta, ref)
 	if s := meta.SnapshotByName(tagName(ref)); s != nil {
-		hint = "The tag " + tagName(ref) + " still holds the bookmark " + summaryOf(s).Properties[keyBookmark] +
-			": if no rows were changed since then by others, roll the table back to it."
+		hint = "The tag " + tagName(ref) + " still holds the bookmark " + summaryOf(s).Properties[keyBookmark] + ". To go back to it: " + hint
 	}
 	return halt.Newf(halt.BookmarkLost, hint, "snapshot %d has expired, and no old metadata tells of it, before a snapshot with a bookmark was found", expired)
 }
 
-func parseBookmark(text string) (bookmark.Bookmark, error) {
+func parseBookmark(text, hint string) (bookmark.Bookmark, error) {
 	b, err := bookmark.Parse(text)
 	if errors.Is(err, bookmark.ErrVersion) {
-		return b, halt.Newf(halt.BookmarkInvalid, "Run a version of cdcd at least as new as the one that wrote the table.", "%w", err)
+		return b, halt.Newf(halt.BookmarkInvalid, "Run a version of cdcd at least as new as the one that wrote the table; or go back: "+hint, "%w", err)
 	}
 	if err != nil {
-		return b, halt.Newf(halt.BookmarkInvalid, "Roll the table back to a snapshot whose bookmark is whole.", "%w", err)
+		return b, halt.Newf(halt.BookmarkInvalid, "Go back to a snapshot whose bookmark is whole: "+hint, "%w", err)
 	}
 	return b, nil
+}
+
+// rewindHint names the command that takes a table back to cdcd's newest own snapshot, which the tag keeps.
+func rewindHint(meta icetable.Metadata, ref string) string {
+	if s := meta.SnapshotByName(tagName(ref)); s != nil {
+		return fmt.Sprintf("cdcd table rewind TABLE -to-snapshot %d.", s.SnapshotID)
+	}
+	return "The tag " + tagName(ref) + " is gone: choose among those that cdcd table snapshots TABLE lists for cdcd table rewind, or rebuild the table."
 }
