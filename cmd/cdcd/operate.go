@@ -66,6 +66,9 @@ func (f operateFlags) operate(c *console, name sink.OperationName, d decide) err
 		Name: name, Reason: f.Reason, By: f.By, DryRun: f.DryRun,
 		Decide: func(ctx context.Context, at sink.Standing) (sink.Decision, error) { return d(ctx, o, at) },
 	})
+	if errors.Is(err, sink.ErrNoTable) {
+		err = fmt.Errorf("%w: create the table with its columns and identifier fields by another engine, so that the decision can be recorded in it", err)
+	}
 	if err == nil {
 		err = f.print(c, name, done)
 	}
