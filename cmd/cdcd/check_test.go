@@ -76,7 +76,7 @@ func TestCheckFindsWhatWouldKeepTablesFromRunning(t *testing.T) {
 		[]string{"FAIL", "table shop.item", "bookmark_invalid"}, []string{"hint: ", "Run a version of cdcd at least as new"},
 		[]string{"ok", "table shop.stock"},
 		[]string{"FAIL", "table shop.lost", "topic_missing"}, []string{"hint: ", "Create the topic"},
-		[]string{"FAIL", "table shop.late", "topic_recreated"}, []string{"hint: ", "Rebuild the table"})
+		[]string{"FAIL", "table shop.late", "topic_recreated"}, []string{"hint: ", "cdcd table rebind"})
 }
 
 func TestCheckRefusesAnIncompleteStart(t *testing.T) {
