@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // pageMax is the most entries Glue lists at once.
@@ -24,12 +26,12 @@ func (c *call) readGlue(operation string) {
 		TableInput, DatabaseInput                struct{ Name string }
 	}
 	_ = json.Unmarshal(c.body, &input) // Input that is no JSON is refused by the operation.
-	c.Service, c.Operation, c.Input = Glue, operation, c.body
+	c.Service, c.Operation, c.Body = Glue, operation, c.body
 	c.VersionID, c.SkipArchive = input.VersionID, input.SkipArchive
-	c.Database, c.Table = input.DatabaseName, input.TableInput.Name
+	c.Namespace, c.Table = input.DatabaseName, input.TableInput.Name
 	switch {
 	case strings.Contains(operation, "Database"):
-		c.Database = firstOf(input.Name, input.DatabaseInput.Name)
+		c.Namespace = firstOf(input.Name, input.DatabaseInput.Name)
 	case c.Table == "":
 		c.Table = firstOf(input.Name, input.TableName)
 	}
@@ -43,7 +45,7 @@ func firstOf(a, b string) string {
 }
 
 // applyGlue performs one of Glue's operations. The lock is held.
-func (s *Server) applyGlue(c *call) (*answer, error) {
+func (s *Server) applyGlue(c *call) (*wiretest.Answer, error) {
 	perform := s.glueOperation(c.Operation)
 	if perform == nil {
 		return nil, glueRefusal("UnknownOperationException", "awstest does not model Glue's %s.", c.Operation)
@@ -56,7 +58,7 @@ func (s *Server) applyGlue(c *call) (*answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode answer: %w", err)
 	}
-	return &answer{status: http.StatusOK, header: glueHeader(), body: body}, nil
+	return &wiretest.Answer{Status: http.StatusOK, Header: glueHeader(), Body: body}, nil
 }
 
 func (s *Server) glueOperation(name string) func(*call) (any, error) {
@@ -92,16 +94,16 @@ func glueHeader() http.Header {
 	return http.Header{"Content-Type": {"application/x-amz-json-1.1"}}
 }
 
-func glueError(e *apiError) *answer {
+func glueError(e *wiretest.Error) *wiretest.Answer {
 	header := glueHeader()
-	header.Set("X-Amzn-Errortype", e.code)
-	body, _ := json.Marshal(map[string]string{"__type": e.code, "Message": e.message}) // Strings always encode.
-	return &answer{status: e.status, code: e.code, header: header, body: body}
+	header.Set("X-Amzn-Errortype", e.Code)
+	body, _ := json.Marshal(map[string]string{"__type": e.Code, "Message": e.Message}) // Strings always encode.
+	return &wiretest.Answer{Status: e.Status, Code: e.Code, Header: header, Body: body}
 }
 
 // glueRefusal is an error of Glue's, all but a few of which come with status 400.
 func glueRefusal(code, format string, args ...any) error {
-	return &apiError{code: code, status: http.StatusBadRequest, message: fmt.Sprintf(format, args...)}
+	return wiretest.Errorf(http.StatusBadRequest, code, format, args...)
 }
 
 // catalogInput is part of every input.

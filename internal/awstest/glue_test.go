@@ -49,7 +49,7 @@ func TestTableKeepsEverythingItWasSent(t *testing.T) {
 		t.Errorf("created at %v, want about now", got.CreateTime)
 	}
 	r := srv.Requests()[0]
-	if r.Database != "SHOP" || r.Table != "Line_Items" || r.AccessKeyID != awstest.AccessKeyID || r.SignedFor != awstest.Region || r.RequestBytes == 0 {
+	if r.Namespace != "SHOP" || r.Table != "Line_Items" || r.AccessKeyID != awstest.AccessKeyID || r.SignedFor != awstest.Region+"/glue" || r.RequestBytes == 0 {
 		t.Errorf("recorded %+v", r)
 	}
 }

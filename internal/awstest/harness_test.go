@@ -93,18 +93,3 @@ func noise(size int) []byte {
 	_, _ = source.Read(body) // Never fails.
 	return body
 }
-
-// once lets the first request of an operation meet a verdict, and does all others.
-func once(operation string, verdict awstest.Verdict) func(*awstest.Request) awstest.Verdict {
-	return times(operation, verdict, 1)
-}
-
-func times(operation string, verdict awstest.Verdict, left int) func(*awstest.Request) awstest.Verdict {
-	return func(r *awstest.Request) awstest.Verdict {
-		if r.Operation != operation || left == 0 {
-			return awstest.Do()
-		}
-		left--
-		return verdict
-	}
-}

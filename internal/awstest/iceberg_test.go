@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // lake is iceberg-go's own Glue catalog and S3 storage on a server, found through the environment alone.
@@ -131,14 +132,14 @@ func TestIcebergCommitLosesARace(t *testing.T) {
 	ctx, cat := lake(t, srv)
 	tbl := createOrders(ctx, t, cat)
 	raced := false
-	srv.OnRequest(func(r *awstest.Request) awstest.Verdict {
+	srv.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		if r.Operation == "UpdateTable" && !raced {
 			raced = true
 			if _, err := tbl.AppendTable(ctx, rows(t, tbl, 0, 1), 1, nil); err != nil {
 				t.Errorf("the other writer: %v", err)
 			}
 		}
-		return awstest.Do()
+		return wiretest.Do()
 	})
 	_, err := tbl.AppendTable(ctx, rows(t, tbl, 1, 2), 1, nil)
 	wantCode(t, err, awstest.ConcurrentModificationException)
@@ -155,7 +156,7 @@ func TestIcebergCommitLosesItsReply(t *testing.T) {
 	srv := awstest.Start(t)
 	ctx, cat := lake(t, srv)
 	tbl := createOrders(ctx, t, cat)
-	srv.OnRequest(once("UpdateTable", awstest.DoThenRefuse(awstest.InternalServiceException, http.StatusInternalServerError)))
+	srv.OnRequest(wiretest.Meet("UpdateTable", wiretest.DoThenRefuse(http.StatusInternalServerError, awstest.InternalServiceException)))
 	_, err := tbl.AppendTable(ctx, rows(t, tbl, 0, 1), 1, nil)
 	wantCode(t, err, awstest.ConcurrentModificationException) // Of the retry, which meets the first attempt's success.
 	if tbl, err = cat.LoadTable(ctx, table.Identifier{"shop", "orders"}); err != nil {

@@ -3,8 +3,10 @@ package awstest
 import (
 	"net/http"
 	"net/url"
-	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // The services of a Request.
@@ -13,42 +15,10 @@ const (
 	S3   = "s3"
 )
 
-// Request is one request as it came over the wire, and what became of it.
-type Request struct {
-	Service   string // Glue or S3.
-	Operation string // As AWS names it, such as UpdateTable; for what is not modelled, the method and what it was about.
-
-	Database, Table string // Glue: as sent, not folded.
-	VersionID       string // Glue: the version that UpdateTable expects; empty if it expects none.
-	SkipArchive     bool   // Glue: UpdateTable asked for no archived version.
-	Input           []byte // Glue: the whole input as JSON.
-
-	Bucket, Key string // S3.
-
-	AccessKeyID string      // Whose credentials signed the request; empty if it is not signed.
-	SignedFor   string      // The region it was signed for.
-	Header      http.Header // All x-amz-*, amz-sdk-*, if-* headers, range and content-type, but no credentials.
-
-	RequestBytes  int64 // Of the input or the object's part, without the transport's chunk framing.
-	ResponseBytes int64 // Of the answer's body.
-
-	Applied bool   // It was done, whatever the client was told.
-	Status  int    // The answer's HTTP status; 0 while there is none, or if there was never one.
-	Code    string // The answer's AWS error code; empty for a success.
-}
-
-// String names the request in one line, such as "glue UpdateTable shop.orders" or "s3 PutObject lake/data/1.parquet".
-func (r Request) String() string {
-	name := strings.TrimSuffix(r.Bucket+"/"+r.Key, "/")
-	if r.Service == Glue {
-		name = strings.TrimSuffix(r.Database+"."+r.Table, ".")
-	}
-	return strings.TrimSpace(r.Service + " " + r.Operation + " " + name)
-}
-
 // call is a request while it is being served.
 type call struct {
-	Request
+	wiretest.Request
+	s      *Server
 	id     string
 	method string
 	query  url.Values
@@ -60,10 +30,13 @@ type call struct {
 	checksums map[string]string // The checksums that came with the body and proved right, by header name in lower case.
 }
 
-func newCall(r *http.Request, body []byte) *call {
-	c := &call{method: r.Method, query: r.URL.Query(), header: r.Header, body: body}
-	c.Header = recorded(r.Header)
-	c.AccessKeyID, c.SignedFor = signer(r.Header.Get("Authorization"))
+func (s *Server) newCall(r *http.Request, body []byte) wiretest.Call {
+	s.mu.Lock()
+	s.serial++
+	id := "awstest-" + strconv.Itoa(s.serial)
+	s.mu.Unlock()
+	c := &call{s: s, id: id, method: r.Method, query: r.URL.Query(), header: r.Header, body: body}
+	c.ReadHeader(r.Header)
 	if target, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AWSGlue."); ok {
 		c.readGlue(target)
 	} else {
@@ -73,36 +46,49 @@ func newCall(r *http.Request, body []byte) *call {
 	return c
 }
 
-// recorded keeps the headers that tests ask about. Credentials stay out.
-func recorded(h http.Header) http.Header {
-	kept := http.Header{}
-	for name, values := range h {
-		lower := strings.ToLower(name)
-		switch {
-		case lower == "x-amz-security-token":
-		case strings.HasPrefix(lower, "x-amz-"), strings.HasPrefix(lower, "amz-sdk-"), strings.HasPrefix(lower, "if-"),
-			lower == "range", lower == "content-type":
-			kept[name] = slices.Clone(values)
-		}
+// Record implements wiretest.Call.
+func (c *call) Record() *wiretest.Request { return &c.Request }
+
+// Admit refuses a request that nobody signed.
+func (c *call) Admit() error {
+	switch {
+	case c.AccessKeyID != "":
+		return nil
+	case c.Service == Glue:
+		return wiretest.Errorf(http.StatusForbidden, AccessDeniedException, "The request is not signed.")
 	}
-	return kept
+	return wiretest.Errorf(http.StatusForbidden, AccessDenied, "The request is not signed.")
 }
 
-// signer returns who signed a request and for which region: "AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …".
-func signer(authorization string) (accessKeyID, region string) {
-	_, credential, _ := strings.Cut(authorization, "Credential=")
-	credential, _, _ = strings.Cut(credential, ",")
-	scope := strings.Split(credential, "/")
-	if len(scope) != 5 {
-		return "", ""
-	}
-	return scope[0], scope[2]
-}
-
-// unsigned is the code with which the call's service refuses a request that nobody signed.
-func (c *call) unsigned() string {
+// Do hands the call to its service.
+func (c *call) Do() (*wiretest.Answer, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	apply := c.s.applyS3
 	if c.Service == Glue {
-		return AccessDeniedException
+		apply = c.s.applyGlue
 	}
-	return AccessDenied
+	a, err := apply(c)
+	if err != nil {
+		return nil, err
+	}
+	return c.identify(a), nil
+}
+
+// Word implements wiretest.Call.
+func (c *call) Word(e *wiretest.Error) *wiretest.Answer {
+	if c.Service == Glue {
+		return c.identify(glueError(e))
+	}
+	return c.identify(c.s3Error(e))
+}
+
+// identify puts the request's id into its answer.
+func (c *call) identify(a *wiretest.Answer) *wiretest.Answer {
+	if a.Header == nil {
+		a.Header = http.Header{}
+	}
+	a.Header.Set("X-Amzn-Requestid", c.id)
+	a.Header.Set("X-Amz-Request-Id", c.id)
+	return a
 }

@@ -2,12 +2,13 @@ package awstest
 
 import (
 	"encoding/xml"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // s3Namespace is that of S3's XML documents.
@@ -26,7 +27,7 @@ type s3Route struct {
 	marker    string // The query parameter that tells it from others; empty if it has none.
 	operation string
 	query     []string // The other parameters that are modelled.
-	perform   func(*Server, *bucket, *call) (*answer, error)
+	perform   func(*Server, *bucket, *call) (*wiretest.Answer, error)
 }
 
 // s3Routes lists what is modelled. Of two routes for one method the one with a marker comes first.
@@ -100,7 +101,7 @@ func unmodelled(h http.Header) string {
 }
 
 // applyS3 performs one of S3's operations. The lock is held.
-func (s *Server) applyS3(c *call) (*answer, error) {
+func (s *Server) applyS3(c *call) (*wiretest.Answer, error) {
 	if c.route == nil {
 		return nil, notImplemented("S3's " + c.Operation + ", or a parameter of it")
 	}
@@ -109,46 +110,46 @@ func (s *Server) applyS3(c *call) (*answer, error) {
 	}
 	b := s.buckets[c.Bucket]
 	if b == nil && c.Operation != "CreateBucket" {
-		return nil, &apiError{code: NoSuchBucket, status: http.StatusNotFound, message: "The specified bucket does not exist."}
+		return nil, wiretest.Errorf(http.StatusNotFound, NoSuchBucket, "The specified bucket does not exist.")
 	}
 	return c.route.perform(s, b, c)
 }
 
 // s3Error words an error as S3 does. An answer to HEAD has no body, so clients see only its status.
-func (c *call) s3Error(e *apiError) *answer {
-	a := xmlAnswer(e.status, struct {
+func (c *call) s3Error(e *wiretest.Error) *wiretest.Answer {
+	a := xmlAnswer(e.Status, struct {
 		XMLName                        xml.Name `xml:"Error"`
 		Code, Message, BucketName, Key string
 		RequestID                      string `xml:"RequestId"`
 		HostID                         string `xml:"HostId"`
-	}{Code: e.code, Message: e.message, BucketName: c.Bucket, Key: c.Key, RequestID: c.id, HostID: "awstest"})
-	a.code = e.code
+	}{Code: e.Code, Message: e.Message, BucketName: c.Bucket, Key: c.Key, RequestID: c.id, HostID: "awstest"})
+	a.Code = e.Code
 	if c.method == http.MethodHead {
-		a.body = nil
+		a.Body = nil
 	}
 	return a
 }
 
 // badRequest is a refusal of S3's with status 400.
 func badRequest(code, format string, args ...any) error {
-	return &apiError{code: code, status: http.StatusBadRequest, message: fmt.Sprintf(format, args...)}
+	return wiretest.Errorf(http.StatusBadRequest, code, format, args...)
 }
 
 func notImplemented(what string) error {
-	return &apiError{code: "NotImplemented", status: http.StatusNotImplemented, message: "awstest does not model " + what + "."}
+	return wiretest.Errorf(http.StatusNotImplemented, "NotImplemented", "awstest does not model %s.", what)
 }
 
 func preconditionFailed() error {
-	return &apiError{code: PreconditionFailed, status: http.StatusPreconditionFailed, message: "At least one of the pre-conditions did not hold."}
+	return wiretest.Errorf(http.StatusPreconditionFailed, PreconditionFailed, "At least one of the pre-conditions did not hold.")
 }
 
 // xmlAnswer encodes a document of S3's; the types here always encode.
-func xmlAnswer(status int, document any) *answer {
+func xmlAnswer(status int, document any) *wiretest.Answer {
 	body, _ := xml.Marshal(document)
-	return &answer{status: status, header: http.Header{"Content-Type": {"application/xml"}}, body: append([]byte(xml.Header), body...)}
+	return &wiretest.Answer{Status: status, Header: http.Header{"Content-Type": {"application/xml"}}, Body: append([]byte(xml.Header), body...)}
 }
 
-func empty(status int) *answer { return &answer{status: status} }
+func empty(status int) *wiretest.Answer { return &wiretest.Answer{Status: status} }
 
 // CreateBucket makes an empty bucket, unless it is there already.
 func (s *Server) CreateBucket(name string) {
@@ -159,16 +160,16 @@ func (s *Server) CreateBucket(name string) {
 	}
 }
 
-func (s *Server) createBucket(b *bucket, c *call) (*answer, error) {
+func (s *Server) createBucket(b *bucket, c *call) (*wiretest.Answer, error) {
 	if b != nil {
-		return nil, &apiError{code: "BucketAlreadyOwnedByYou", status: http.StatusConflict, message: "You own this bucket already."}
+		return nil, wiretest.Errorf(http.StatusConflict, "BucketAlreadyOwnedByYou", "You own this bucket already.")
 	}
 	s.buckets[c.Bucket] = &bucket{objects: map[string]*Object{}, uploads: map[string]*upload{}}
-	return &answer{status: http.StatusOK, header: http.Header{"Location": {"/" + url.PathEscape(c.Bucket)}}}, nil
+	return &wiretest.Answer{Status: http.StatusOK, Header: http.Header{"Location": {"/" + url.PathEscape(c.Bucket)}}}, nil
 }
 
-func (s *Server) headBucket(*bucket, *call) (*answer, error) {
-	return &answer{status: http.StatusOK, header: http.Header{"X-Amz-Bucket-Region": {Region}}}, nil
+func (s *Server) headBucket(*bucket, *call) (*wiretest.Answer, error) {
+	return &wiretest.Answer{Status: http.StatusOK, Header: http.Header{"X-Amz-Bucket-Region": {Region}}}, nil
 }
 
 // Object returns an object, and whether it is there. Its body must not be changed.

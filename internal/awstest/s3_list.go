@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // listMax is the most entries S3 lists at once.
@@ -42,7 +44,7 @@ type listResult struct {
 	CommonPrefixes        []commonPrefix
 }
 
-func (s *Server) listObjects(b *bucket, c *call) (*answer, error) {
+func (s *Server) listObjects(b *bucket, c *call) (*wiretest.Answer, error) {
 	q := c.query
 	result := listResult{
 		Xmlns: s3Namespace, Name: c.Bucket, Prefix: q.Get("prefix"), Delimiter: q.Get("delimiter"), EncodingType: q.Get("encoding-type"),

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // Limits of multipart uploads.
@@ -24,7 +26,7 @@ type upload struct {
 	parts  map[int][]byte
 }
 
-func (s *Server) createUpload(b *bucket, c *call) (*answer, error) {
+func (s *Server) createUpload(b *bucket, c *call) (*wiretest.Answer, error) {
 	if err := checkEncryption(c.header); err != nil {
 		return nil, err
 	}
@@ -39,7 +41,7 @@ func (s *Server) createUpload(b *bucket, c *call) (*answer, error) {
 	}{Xmlns: s3Namespace, Bucket: c.Bucket, Key: c.Key, UploadID: id})
 	for _, name := range []string{encryptionHeader, kmsKeyHeader, "X-Amz-Checksum-Algorithm", "X-Amz-Checksum-Type"} {
 		if value := c.header.Get(name); value != "" {
-			a.header.Set(name, value)
+			a.Header.Set(name, value)
 		}
 	}
 	return a, nil
@@ -49,13 +51,13 @@ func (s *Server) createUpload(b *bucket, c *call) (*answer, error) {
 func (b *bucket) upload(c *call) (*upload, error) {
 	u := b.uploads[c.query.Get("uploadId")]
 	if u == nil || u.key != c.Key {
-		return nil, &apiError{code: "NoSuchUpload", status: http.StatusNotFound, message: "The upload does not exist, or was aborted or completed."}
+		return nil, wiretest.Errorf(http.StatusNotFound, "NoSuchUpload", "The upload does not exist, or was aborted or completed.")
 	}
 	return u, nil
 }
 
 // uploadPart keeps a part, in place of an earlier one of its number.
-func (s *Server) uploadPart(b *bucket, c *call) (*answer, error) {
+func (s *Server) uploadPart(b *bucket, c *call) (*wiretest.Answer, error) {
 	u, err := b.upload(c)
 	if err != nil {
 		return nil, err
@@ -65,14 +67,14 @@ func (s *Server) uploadPart(b *bucket, c *call) (*answer, error) {
 		return nil, badRequest("InvalidArgument", "Part number must be an integer between 1 and %d, inclusive.", partsMax)
 	}
 	u.parts[number] = c.body
-	a := &answer{status: http.StatusOK, header: http.Header{"Etag": {etag(c.body)}}}
+	a := &wiretest.Answer{Status: http.StatusOK, Header: http.Header{"Etag": {etag(c.body)}}}
 	for name, value := range c.checksums {
-		a.header.Set(name, value)
+		a.Header.Set(name, value)
 	}
 	return a, nil
 }
 
-func (s *Server) abortUpload(b *bucket, c *call) (*answer, error) {
+func (s *Server) abortUpload(b *bucket, c *call) (*wiretest.Answer, error) {
 	if _, err := b.upload(c); err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (s *Server) abortUpload(b *bucket, c *call) (*answer, error) {
 }
 
 // completeUpload makes the object of the listed parts; parts that are not listed are gone. A refused completion leaves the upload.
-func (s *Server) completeUpload(b *bucket, c *call) (*answer, error) {
+func (s *Server) completeUpload(b *bucket, c *call) (*wiretest.Answer, error) {
 	u, err := b.upload(c)
 	if err != nil {
 		return nil, err
@@ -127,6 +129,6 @@ func (s *Server) completeUpload(b *bucket, c *call) (*answer, error) {
 		Xmlns                       string   `xml:"xmlns,attr"`
 		Location, Bucket, Key, ETag string
 	}{Xmlns: s3Namespace, Location: s.URL() + "/" + c.Bucket + "/" + c.Key, Bucket: c.Bucket, Key: c.Key, ETag: whole})
-	maps.Copy(a.header, o.encryption())
+	maps.Copy(a.Header, o.encryption())
 	return a, nil
 }

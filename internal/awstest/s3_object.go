@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // deleteMax is the most keys one DeleteObjects may name.
@@ -85,7 +87,7 @@ func (o *Object) encryption() http.Header {
 	return h
 }
 
-func (s *Server) putObject(b *bucket, c *call) (*answer, error) {
+func (s *Server) putObject(b *bucket, c *call) (*wiretest.Answer, error) {
 	if err := mayWrite(b, c); err != nil {
 		return nil, err
 	}
@@ -97,7 +99,7 @@ func (s *Server) putObject(b *bucket, c *call) (*answer, error) {
 		o.Header.Set(name, value)
 	}
 	b.objects[c.Key] = o
-	return &answer{status: http.StatusOK, header: o.encryption()}, nil
+	return &wiretest.Answer{Status: http.StatusOK, Header: o.encryption()}, nil
 }
 
 // mayWrite checks the conditions of a write: If-None-Match: * wants no object, If-Match wants that one.
@@ -117,57 +119,57 @@ func mayWrite(b *bucket, c *call) error {
 }
 
 func noSuchKey() error {
-	return &apiError{code: NoSuchKey, status: http.StatusNotFound, message: "The specified key does not exist."}
+	return wiretest.Errorf(http.StatusNotFound, NoSuchKey, "The specified key does not exist.")
 }
 
 // getObject serves GetObject and HeadObject.
-func (s *Server) getObject(b *bucket, c *call) (*answer, error) {
+func (s *Server) getObject(b *bucket, c *call) (*wiretest.Answer, error) {
 	o := b.objects[c.Key]
 	if o == nil {
 		return nil, noSuchKey()
 	}
-	a := &answer{status: http.StatusOK, header: o.Header.Clone(), body: o.Body}
-	a.header.Set("Etag", o.ETag)
-	a.header.Set("Last-Modified", o.LastModified.UTC().Format(http.TimeFormat))
-	a.header.Set("Accept-Ranges", "bytes")
+	a := &wiretest.Answer{Status: http.StatusOK, Header: o.Header.Clone(), Body: o.Body}
+	a.Header.Set("Etag", o.ETag)
+	a.Header.Set("Last-Modified", o.LastModified.UTC().Format(http.TimeFormat))
+	a.Header.Set("Accept-Ranges", "bytes")
 	if match := c.header.Get("If-Match"); match != "" && match != "*" && match != o.ETag {
 		return nil, preconditionFailed()
 	}
 	if none := c.header.Get("If-None-Match"); none == "*" || none == o.ETag {
-		a.status, a.body = http.StatusNotModified, nil
+		a.Status, a.Body = http.StatusNotModified, nil
 		return a, nil
 	}
-	ranged, err := a.cut(c.header.Get("Range"))
+	ranged, err := cut(a, c.header.Get("Range"))
 	if err != nil {
 		return nil, err
 	}
 	if ranged || c.header.Get("X-Amz-Checksum-Mode") != "ENABLED" {
-		a.dropChecksums()
+		dropChecksums(a)
 	}
 	if c.method == http.MethodHead {
-		a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
-		a.body = nil
+		a.Header.Set("Content-Length", strconv.Itoa(len(a.Body)))
+		a.Body = nil
 	}
 	return a, nil
 }
 
 // dropChecksums takes out the checksums of the whole object, which say nothing about a part of it.
-func (a *answer) dropChecksums() {
-	for name := range a.header {
+func dropChecksums(a *wiretest.Answer) {
+	for name := range a.Header {
 		if strings.HasPrefix(name, "X-Amz-Checksum-") {
-			a.header.Del(name)
+			a.Header.Del(name)
 		}
 	}
 }
 
-// cut leaves one range of the body (RFC 9110, section 14.1.2) and reports whether it did. A range that is not one is ignored.
-func (a *answer) cut(asked string) (bool, error) {
+// cut leaves one range of an answer's body (RFC 9110, section 14.1.2) and reports whether it did. A range that is not one is ignored.
+func cut(a *wiretest.Answer, asked string) (bool, error) {
 	span, ok := strings.CutPrefix(asked, "bytes=")
 	if !ok {
 		return false, nil
 	}
 	from, to, ok := strings.Cut(span, "-")
-	size := len(a.body)
+	size := len(a.Body)
 	first, errFirst := strconv.Atoi(from)
 	last, errLast := strconv.Atoi(to)
 	switch {
@@ -179,20 +181,20 @@ func (a *answer) cut(asked string) (bool, error) {
 		last = size - 1
 	}
 	if last = min(last, size-1); first >= size || last < first {
-		return false, &apiError{code: "InvalidRange", status: http.StatusRequestedRangeNotSatisfiable, message: "The requested range is not satisfiable"}
+		return false, wiretest.Errorf(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")
 	}
-	a.status, a.body = http.StatusPartialContent, a.body[first:last+1]
-	a.header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, size))
+	a.Status, a.Body = http.StatusPartialContent, a.Body[first:last+1]
+	a.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, size))
 	return true, nil
 }
 
 // deleteObject succeeds whether or not there is such an object.
-func (s *Server) deleteObject(b *bucket, c *call) (*answer, error) {
+func (s *Server) deleteObject(b *bucket, c *call) (*wiretest.Answer, error) {
 	delete(b.objects, c.Key)
 	return empty(http.StatusNoContent), nil
 }
 
-func (s *Server) deleteObjects(b *bucket, c *call) (*answer, error) {
+func (s *Server) deleteObjects(b *bucket, c *call) (*wiretest.Answer, error) {
 	var asked struct {
 		Quiet  bool
 		Object []struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // neverRetry makes one attempt of a call.
@@ -21,13 +22,13 @@ func neverRetry(o *glue.Options) { o.Retryer = aws.NopRetryer{} }
 
 // The ambiguity trap: the SDK takes the lost reply for a failure, sends the update again, and meets its own success as a conflict.
 func TestLostReplyOfUpdateTableEndsAsConflictWhenRetried(t *testing.T) {
-	for name, lost := range map[string]awstest.Verdict{
-		"an error after the update":      awstest.DoThenRefuse(awstest.InternalServiceException, http.StatusInternalServerError),
-		"a connection that breaks after": awstest.DoThenDrop(),
+	for name, lost := range map[string]wiretest.Verdict{
+		"an error after the update":      wiretest.DoThenRefuse(http.StatusInternalServerError, awstest.InternalServiceException),
+		"a connection that breaks after": wiretest.DoThenDrop(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, client := glueWithTable(t)
-			srv.OnRequest(once("UpdateTable", lost))
+			srv.OnRequest(wiretest.Meet("UpdateTable", lost))
 			wantCode(t, update(t, client, "1", aws.String("0")), awstest.ConcurrentModificationException)
 			wantTable(t, srv, "1", "1")
 			if diff := cmp.Diff([]string{"glue UpdateTable shop.orders", "glue UpdateTable shop.orders"}, operations(srv)); diff != "" {
@@ -43,21 +44,21 @@ func TestLostReplyOfUpdateTableEndsAsConflictWhenRetried(t *testing.T) {
 func TestVerdictsOnUpdateTable(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		verdict awstest.Verdict
+		verdict wiretest.Verdict
 		code    string // Empty: the error is not AWS's.
 		applied bool
 	}{
-		{"refused", awstest.Refuse(awstest.AccessDeniedException, 400), awstest.AccessDeniedException, false},
-		{"throttled", awstest.Refuse(awstest.ThrottlingException, 400), awstest.ThrottlingException, false},
-		{"not found", awstest.Refuse(awstest.EntityNotFoundException, 400), awstest.EntityNotFoundException, false},
-		{"failed inside", awstest.Refuse(awstest.InternalServiceException, 500), awstest.InternalServiceException, false},
-		{"done and failed", awstest.DoThenRefuse(awstest.InternalServiceException, 500), awstest.InternalServiceException, true},
-		{"cut off", awstest.Drop(), "", false},
-		{"done and cut off", awstest.DoThenDrop(), "", true},
+		{"refused", wiretest.Refuse(400, awstest.AccessDeniedException), awstest.AccessDeniedException, false},
+		{"throttled", wiretest.Refuse(400, awstest.ThrottlingException), awstest.ThrottlingException, false},
+		{"not found", wiretest.Refuse(400, awstest.EntityNotFoundException), awstest.EntityNotFoundException, false},
+		{"failed inside", wiretest.Refuse(500, awstest.InternalServiceException), awstest.InternalServiceException, false},
+		{"done and failed", wiretest.DoThenRefuse(500, awstest.InternalServiceException), awstest.InternalServiceException, true},
+		{"cut off", wiretest.Drop(), "", false},
+		{"done and cut off", wiretest.DoThenDrop(), "", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			srv, client := glueWithTable(t)
-			srv.OnRequest(once("UpdateTable", test.verdict))
+			srv.OnRequest(wiretest.Meet("UpdateTable", test.verdict))
 			_, err := client.UpdateTable(t.Context(), &glue.UpdateTableInput{DatabaseName: aws.String("shop"), TableInput: tableInput("orders", "1")}, neverRetry)
 			if err == nil {
 				t.Fatal("the update succeeded")
@@ -79,14 +80,16 @@ func TestVerdictsOnUpdateTable(t *testing.T) {
 
 func TestSDKRetriesThrottlingAndSlowDown(t *testing.T) {
 	srv, client := glueWithTable(t)
-	srv.OnRequest(times("UpdateTable", awstest.Refuse(awstest.ThrottlingException, 400), 2))
+	throttled := wiretest.Refuse(400, awstest.ThrottlingException)
+	srv.OnRequest(wiretest.Meet("UpdateTable", throttled, throttled))
 	if err := update(t, client, "1", aws.String("0")); err != nil {
 		t.Errorf("throttled twice: %v", err)
 	}
 	store := s3WithBucket(t, srv)
-	srv.OnRequest(times("PutObject", awstest.Refuse(awstest.SlowDown, 503), 2))
+	slower := wiretest.Refuse(503, awstest.SlowDown)
+	srv.OnRequest(wiretest.Meet("PutObject", slower, slower))
 	put(t, store, "a", []byte("a"))
-	srv.OnRequest(once("GetObject", awstest.Refuse(awstest.AccessDenied, 403)))
+	srv.OnRequest(wiretest.Meet("GetObject", wiretest.Refuse(403, awstest.AccessDenied)))
 	_, err := store.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("lake"), Key: aws.String("a")})
 	wantCode(t, err, awstest.AccessDenied)
 	if got := len(srv.Requests()); got != 7 {
@@ -96,16 +99,16 @@ func TestSDKRetriesThrottlingAndSlowDown(t *testing.T) {
 
 func TestHookSeesTheRequestBeforeItIsDone(t *testing.T) {
 	srv, client := glueWithTable(t)
-	var asked awstest.Request
-	srv.OnRequest(func(r *awstest.Request) awstest.Verdict {
+	var asked wiretest.Request
+	srv.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		asked = *r
 		wantTable(t, srv, "0", "0") // The hook may call the server.
-		return awstest.Do()
+		return wiretest.Do()
 	})
 	if err := update(t, client, "1", aws.String("0")); err != nil {
 		t.Fatal(err)
 	}
-	if asked.String() != "glue UpdateTable shop.orders" || asked.VersionID != "0" || asked.Status != 0 || !strings.Contains(string(asked.Input), `"metadata_location":"1"`) {
+	if asked.String() != "glue UpdateTable shop.orders" || asked.VersionID != "0" || asked.Status != 0 || !strings.Contains(string(asked.Body), `"metadata_location":"1"`) {
 		t.Errorf("asked about %+v", asked)
 	}
 }
@@ -113,10 +116,10 @@ func TestHookSeesTheRequestBeforeItIsDone(t *testing.T) {
 func TestDelayedRequestIsDoneAfterItsClientGaveUp(t *testing.T) {
 	srv, client := glueWithTable(t)
 	arrived, release := make(chan struct{}), make(chan struct{})
-	srv.OnRequest(func(*awstest.Request) awstest.Verdict {
+	srv.OnRequest(func(*wiretest.Request) wiretest.Verdict {
 		close(arrived)
 		<-release
-		return awstest.Do()
+		return wiretest.Do()
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

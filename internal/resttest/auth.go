@@ -7,12 +7,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // admit refuses who may not come in. The lock is held.
 func (s *Server) admit(c *call) error {
 	if s.o.SigV4 && c.SignedFor == "" {
-		return &apiError{http.StatusForbidden, NotAuthorizedException, "the request is not signed"}
+		return wiretest.Errorf(http.StatusForbidden, NotAuthorizedException, "the request is not signed")
 	}
 	if s.o.Credential == "" && s.o.Token == "" || c.Operation == "getToken" {
 		return nil
@@ -23,9 +25,9 @@ func (s *Server) admit(c *call) error {
 	end, issued := s.tokens[c.bearer]
 	switch {
 	case !issued:
-		return &apiError{http.StatusUnauthorized, NotAuthorizedException, "the bearer token is missing or unknown"}
+		return wiretest.Errorf(http.StatusUnauthorized, NotAuthorizedException, "the bearer token is missing or unknown")
 	case time.Now().After(end):
-		return &apiError{419, AuthenticationTimeout, "the bearer token has expired"}
+		return wiretest.Errorf(419, AuthenticationTimeout, "the bearer token has expired")
 	}
 	return nil
 }
@@ -38,9 +40,9 @@ func (s *Server) RevokeTokens() {
 }
 
 // getToken is the client credentials flow of OAuth2 (RFC 6749, section 4.4), with the credential in the form.
-func (s *Server) getToken(c *call) (*answer, error) {
-	refuse := func(code string) (*answer, error) {
-		return &answer{http.StatusUnauthorized, code, map[string]string{"error": code}}, nil // Not the schema of other errors.
+func (s *Server) getToken(c *call) (*wiretest.Answer, error) {
+	refuse := func(code string) (*wiretest.Answer, error) {
+		return jsonAnswer(http.StatusUnauthorized, code, map[string]string{"error": code}), nil // Not the schema of other errors.
 	}
 	id, secret, found := strings.Cut(s.o.Credential, ":")
 	if !found {
@@ -64,7 +66,7 @@ func (s *Server) getToken(c *call) (*answer, error) {
 	}), nil
 }
 
-func (s *Server) getConfig(c *call) (*answer, error) {
+func (s *Server) getConfig(c *call) (*wiretest.Answer, error) {
 	if err := c.allow(map[string]string{"warehouse": "*"}); err != nil {
 		return nil, err
 	}

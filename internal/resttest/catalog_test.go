@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cdcd-project/cdcd/internal/resttest"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 func TestNamespaces(t *testing.T) {
@@ -42,8 +43,8 @@ func TestNamespaces(t *testing.T) {
 		t.Errorf("the second drop ended with %v", err)
 	}
 	want := []string{
-		"getConfig", "namespaceExists shop", "createNamespace", "createNamespace", "listNamespaces", "loadNamespaceMetadata shop",
-		"dropNamespace shop", "dropNamespace shop",
+		"rest getConfig", "rest namespaceExists shop", "rest createNamespace", "rest createNamespace", "rest listNamespaces", "rest loadNamespaceMetadata shop",
+		"rest dropNamespace shop", "rest dropNamespace shop",
 	}
 	if diff := cmp.Diff(want, operations(s)); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
@@ -104,10 +105,10 @@ func TestCommitsAreCheckedAndApplied(t *testing.T) {
 	if diff := cmp.Diff([]string{"assert-table-uuid"}, r.Requirements); diff != "" || !slices.Equal(r.Updates, []string{"set-properties"}) {
 		t.Errorf("recorded requirements %v, updates %v", r.Requirements, r.Updates)
 	}
-	if r.Operation != "updateTable" || !r.Applied || r.Status != http.StatusOK || r.Type != "" {
+	if r.Operation != "updateTable" || !r.Applied || r.Status != http.StatusOK || r.Code != "" {
 		t.Errorf("recorded %+v", r)
 	}
-	if r := s.Requests()[2]; r.Applied || r.Status != http.StatusConflict || r.Type != resttest.CommitFailedException {
+	if r := s.Requests()[2]; r.Applied || r.Status != http.StatusConflict || r.Code != resttest.CommitFailedException {
 		t.Errorf("recorded %+v", r)
 	}
 }
@@ -115,21 +116,21 @@ func TestCommitsAreCheckedAndApplied(t *testing.T) {
 func TestVerdictsOnUpdateTable(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		verdict resttest.Verdict
+		verdict wiretest.Verdict
 		want    error // nil: not one of the client's.
 		applied bool
 	}{
-		{"conflict", resttest.Refuse(http.StatusConflict, resttest.CommitFailedException), rest.ErrCommitFailed, false},
-		{"forbidden", resttest.Refuse(http.StatusForbidden, resttest.NotAuthorizedException), rest.ErrForbidden, false},
-		{"busy", resttest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException), rest.ErrCommitStateUnknown, false},
-		{"done and failed", resttest.DoThenRefuse(http.StatusInternalServerError, resttest.CommitStateUnknownException), rest.ErrCommitStateUnknown, true},
-		{"cut off", resttest.Drop(), nil, false},
-		{"done and cut off", resttest.DoThenDrop(), nil, true},
+		{"conflict", wiretest.Refuse(http.StatusConflict, resttest.CommitFailedException), rest.ErrCommitFailed, false},
+		{"forbidden", wiretest.Refuse(http.StatusForbidden, resttest.NotAuthorizedException), rest.ErrForbidden, false},
+		{"busy", wiretest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException), rest.ErrCommitStateUnknown, false},
+		{"done and failed", wiretest.DoThenRefuse(http.StatusInternalServerError, resttest.CommitStateUnknownException), rest.ErrCommitStateUnknown, true},
+		{"cut off", wiretest.Drop(), nil, false},
+		{"done and cut off", wiretest.DoThenDrop(), nil, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, cat, loaded := connectWithTable(t)
-			s.OnRequest(func(r *resttest.Request) resttest.Verdict {
-				if r.String() != "updateTable shop.orders" || r.Status != 0 {
+			s.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
+				if r.String() != "rest updateTable shop.orders" || r.Status != 0 {
 					t.Errorf("asked about %+v", r)
 				}
 				return test.verdict
@@ -169,7 +170,7 @@ func TestWhatIsNotModelledIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if r := s.Requests()[0]; resp.StatusCode != http.StatusNotAcceptable || r.Operation != "GET /v2/anything" || r.Type != resttest.UnsupportedOperationException {
+	if r := s.Requests()[0]; resp.StatusCode != http.StatusNotAcceptable || r.Operation != "GET /v2/anything" || r.Code != resttest.UnsupportedOperationException {
 		t.Errorf("status %d, recorded %+v", resp.StatusCode, r)
 	}
 }

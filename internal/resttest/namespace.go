@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // namespace holds tables by their names.
@@ -17,7 +19,7 @@ type namespace struct {
 func (s *Server) namespace(c *call) (*namespace, error) {
 	n := s.namespaces[c.Namespace]
 	if n == nil {
-		return nil, &apiError{http.StatusNotFound, NoSuchNamespaceException, "Namespace does not exist: " + c.Namespace}
+		return nil, wiretest.Errorf(http.StatusNotFound, NoSuchNamespaceException, "Namespace does not exist: %s", c.Namespace)
 	}
 	return n, nil
 }
@@ -25,7 +27,7 @@ func (s *Server) namespace(c *call) (*namespace, error) {
 // levels are the levels of a namespace; a level holds no dot here.
 func levels(name string) []string { return strings.Split(name, ".") }
 
-func (s *Server) listNamespaces(c *call) (*answer, error) {
+func (s *Server) listNamespaces(c *call) (*wiretest.Answer, error) {
 	if err := c.allow(map[string]string{"pageSize": "*"}); err != nil {
 		return nil, err
 	}
@@ -36,7 +38,7 @@ func (s *Server) listNamespaces(c *call) (*answer, error) {
 	return ok(map[string]any{"namespaces": list}), nil
 }
 
-func (s *Server) createNamespace(c *call) (*answer, error) {
+func (s *Server) createNamespace(c *call) (*wiretest.Answer, error) {
 	var in struct {
 		Namespace  []string          `json:"namespace"`
 		Properties map[string]string `json:"properties"`
@@ -49,13 +51,13 @@ func (s *Server) createNamespace(c *call) (*answer, error) {
 	}
 	name := in.Namespace[0]
 	if s.namespaces[name] != nil {
-		return nil, &apiError{http.StatusConflict, AlreadyExistsException, "Namespace already exists: " + name}
+		return nil, wiretest.Errorf(http.StatusConflict, AlreadyExistsException, "Namespace already exists: %s", name)
 	}
 	s.namespaces[name] = &namespace{properties: in.Properties, tables: map[string]*storedTable{}}
 	return ok(map[string]any{"namespace": in.Namespace, "properties": in.Properties}), nil
 }
 
-func (s *Server) loadNamespaceMetadata(c *call) (*answer, error) {
+func (s *Server) loadNamespaceMetadata(c *call) (*wiretest.Answer, error) {
 	n, err := s.namespace(c)
 	if err != nil {
 		return nil, err
@@ -63,20 +65,20 @@ func (s *Server) loadNamespaceMetadata(c *call) (*answer, error) {
 	return ok(map[string]any{"namespace": levels(c.Namespace), "properties": n.properties}), nil
 }
 
-func (s *Server) namespaceExists(c *call) (*answer, error) {
+func (s *Server) namespaceExists(c *call) (*wiretest.Answer, error) {
 	if _, err := s.namespace(c); err != nil {
 		return nil, err
 	}
 	return noContent(), nil
 }
 
-func (s *Server) dropNamespace(c *call) (*answer, error) {
+func (s *Server) dropNamespace(c *call) (*wiretest.Answer, error) {
 	n, err := s.namespace(c)
 	if err != nil {
 		return nil, err
 	}
 	if len(n.tables) > 0 {
-		return nil, &apiError{http.StatusConflict, NamespaceNotEmptyException, "Namespace is not empty: " + c.Namespace}
+		return nil, wiretest.Errorf(http.StatusConflict, NamespaceNotEmptyException, "Namespace is not empty: %s", c.Namespace)
 	}
 	delete(s.namespaces, c.Namespace)
 	return noContent(), nil

@@ -9,45 +9,25 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
-
-// Request is one request as it came over the wire, and what became of it.
-type Request struct {
-	Operation string // The specification's operationId, such as updateTable; for what is not modelled, method and path.
-
-	Namespace, Table string   // The levels of a namespace are joined by dots.
-	Requirements     []string // updateTable: their types, in order.
-	Updates          []string // updateTable: their actions, in order.
-	Body             []byte   // As sent; nothing for getToken.
-
-	Scheme    string      // Of the Authorization: "Bearer", "AWS4-HMAC-SHA256", or empty if there is none.
-	SignedFor string      // SigV4: "region/service".
-	Header    http.Header // All but credentials.
-
-	Applied bool   // It was done, whatever the client was told.
-	Status  int    // The answer's HTTP status; 0 while there is none, or if there was never one.
-	Type    string // The answer's type of error; empty for a success.
-}
-
-// String names the request in one line, such as "updateTable shop.orders".
-func (r Request) String() string {
-	return strings.TrimSpace(r.Operation + " " + strings.Trim(r.Namespace+"."+r.Table, "."))
-}
 
 // call is a request while it is being served.
 type call struct {
-	Request
+	wiretest.Request
+	s      *Server
 	query  url.Values
 	form   url.Values // getToken: the body.
 	bearer string     // The token that came with it.
-	apply  func(*Server, *call) (*answer, error)
+	apply  func(*Server, *call) (*wiretest.Answer, error)
 }
 
-func newCall(r *http.Request, prefix string, body []byte) *call {
-	c := &call{query: r.URL.Query()}
-	c.Body = body
-	c.readAuthorization(r.Header)
-	c.route(r.Method, r.URL.EscapedPath(), prefix)
+func (s *Server) newCall(r *http.Request, body []byte) wiretest.Call {
+	c := &call{s: s, query: r.URL.Query()}
+	c.Service, c.Body, c.RequestBytes = "rest", body, int64(len(body))
+	c.bearer = c.ReadHeader(r.Header)
+	c.route(r.Method, r.URL.EscapedPath(), s.o.Prefix)
 	switch c.Operation {
 	case "getToken":
 		c.form, c.Body = parseForm(body), nil // It holds the credential.
@@ -57,23 +37,28 @@ func newCall(r *http.Request, prefix string, body []byte) *call {
 	return c
 }
 
-// readAuthorization keeps what tests may ask about; the token itself is for admit only.
-func (c *call) readAuthorization(h http.Header) {
-	c.Header = h.Clone()
-	c.Header.Del("Authorization")
-	c.Header.Del("X-Amz-Security-Token")
-	scheme, rest, _ := strings.Cut(h.Get("Authorization"), " ")
-	c.Scheme = scheme
-	switch scheme {
-	case "Bearer":
-		c.bearer = rest
-	case "AWS4-HMAC-SHA256": // Credential=KEY/DATE/REGION/SERVICE/aws4_request, …
-		_, credential, _ := strings.Cut(rest, "Credential=")
-		credential, _, _ = strings.Cut(credential, ",")
-		if scope := strings.Split(credential, "/"); len(scope) == 5 {
-			c.SignedFor = scope[2] + "/" + scope[3]
-		}
-	}
+// Record implements wiretest.Call.
+func (c *call) Record() *wiretest.Request { return &c.Request }
+
+// Admit refuses who may not come in.
+func (c *call) Admit() error {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.admit(c)
+}
+
+// Do implements wiretest.Call.
+func (c *call) Do() (*wiretest.Answer, error) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.apply(c.s, c)
+}
+
+// Word words an error as the schema ErrorModel demands.
+func (c *call) Word(e *wiretest.Error) *wiretest.Answer {
+	return jsonAnswer(e.Status, e.Code, map[string]any{
+		"error": map[string]any{"message": e.Message, "type": e.Code, "code": e.Status},
+	})
 }
 
 // route finds the operation of a method and a path.
@@ -115,7 +100,7 @@ func (c *call) route(method, path, prefix string) {
 
 type operation struct {
 	name, method, shape string
-	apply               func(*Server, *call) (*answer, error)
+	apply               func(*Server, *call) (*wiretest.Answer, error)
 }
 
 // operations are those that are modelled.
@@ -151,12 +136,12 @@ func endpoints() []string {
 	return list
 }
 
-func (s *Server) unmodelled(c *call) (*answer, error) {
-	return nil, &apiError{http.StatusNotAcceptable, UnsupportedOperationException, "resttest does not model " + c.Operation}
+func (s *Server) unmodelled(c *call) (*wiretest.Answer, error) {
+	return nil, wiretest.Errorf(http.StatusNotAcceptable, UnsupportedOperationException, "resttest does not model %s", c.Operation)
 }
 
 func badRequest(format string, args ...any) error {
-	return &apiError{http.StatusBadRequest, BadRequestException, fmt.Sprintf(format, args...)}
+	return wiretest.Errorf(http.StatusBadRequest, BadRequestException, format, args...)
 }
 
 // decode reads the body, in which every field must be known.

@@ -11,6 +11,8 @@ import (
 	"github.com/apache/iceberg-go"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // storedTable is the head of a table: its newest metadata and the file that they stand in.
@@ -46,12 +48,12 @@ func (s *Server) storageCredentials() []any {
 func (s *Server) table(c *call) (*storedTable, error) {
 	n := s.namespaces[c.Namespace]
 	if n == nil || n.tables[c.Table] == nil {
-		return nil, &apiError{http.StatusNotFound, NoSuchTableException, "Table does not exist: " + c.Namespace + "." + c.Table}
+		return nil, wiretest.Errorf(http.StatusNotFound, NoSuchTableException, "Table does not exist: %s.%s", c.Namespace, c.Table)
 	}
 	return n.tables[c.Table], nil
 }
 
-func (s *Server) listTables(c *call) (*answer, error) {
+func (s *Server) listTables(c *call) (*wiretest.Answer, error) {
 	if err := c.allow(map[string]string{"pageSize": "*"}); err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func (s *Server) listTables(c *call) (*answer, error) {
 	return ok(map[string]any{"identifiers": list}), nil
 }
 
-func (s *Server) createTable(c *call) (*answer, error) {
+func (s *Server) createTable(c *call) (*wiretest.Answer, error) {
 	var in struct {
 		Name        string                        `json:"name"`
 		Location    string                        `json:"location"`
@@ -86,9 +88,9 @@ func (s *Server) createTable(c *call) (*answer, error) {
 	case in.Name == "" || in.Schema == nil:
 		return nil, badRequest("name or schema is missing")
 	case in.StageCreate:
-		return nil, &apiError{http.StatusNotAcceptable, UnsupportedOperationException, "resttest does not model stage-create"}
+		return nil, wiretest.Errorf(http.StatusNotAcceptable, UnsupportedOperationException, "resttest does not model stage-create")
 	case n.tables[in.Name] != nil:
-		return nil, &apiError{http.StatusConflict, AlreadyExistsException, "Table already exists: " + c.Namespace + "." + in.Name}
+		return nil, wiretest.Errorf(http.StatusConflict, AlreadyExistsException, "Table already exists: %s.%s", c.Namespace, in.Name)
 	}
 	if in.Location == "" {
 		in.Location = s.o.Warehouse + "/" + c.Namespace + "/" + in.Name
@@ -112,7 +114,7 @@ func (s *Server) createTable(c *call) (*answer, error) {
 	return ok(s.loaded(t)), nil
 }
 
-func (s *Server) loadTable(c *call) (*answer, error) {
+func (s *Server) loadTable(c *call) (*wiretest.Answer, error) {
 	if err := c.allow(map[string]string{"snapshots": "all"}); err != nil {
 		return nil, err
 	}
@@ -123,21 +125,21 @@ func (s *Server) loadTable(c *call) (*answer, error) {
 	return ok(s.loaded(t)), nil
 }
 
-func (s *Server) loadCredentials(c *call) (*answer, error) {
+func (s *Server) loadCredentials(c *call) (*wiretest.Answer, error) {
 	if _, err := s.table(c); err != nil {
 		return nil, err
 	}
 	return ok(map[string]any{"storage-credentials": s.storageCredentials()}), nil
 }
 
-func (s *Server) tableExists(c *call) (*answer, error) {
+func (s *Server) tableExists(c *call) (*wiretest.Answer, error) {
 	if _, err := s.table(c); err != nil {
 		return nil, err
 	}
 	return noContent(), nil
 }
 
-func (s *Server) dropTable(c *call) (*answer, error) {
+func (s *Server) dropTable(c *call) (*wiretest.Answer, error) {
 	if err := c.allow(map[string]string{"purgeRequested": "false"}); err != nil {
 		return nil, err
 	}
@@ -149,7 +151,7 @@ func (s *Server) dropTable(c *call) (*answer, error) {
 }
 
 // updateTable checks all requirements against the head and then applies all updates to it, or does nothing.
-func (s *Server) updateTable(c *call) (*answer, error) {
+func (s *Server) updateTable(c *call) (*wiretest.Answer, error) {
 	var in struct {
 		Identifier struct {
 			Namespace []string `json:"namespace"`
@@ -170,7 +172,7 @@ func (s *Server) updateTable(c *call) (*answer, error) {
 	}
 	for _, r := range in.Requirements {
 		if err := r.Validate(t.metadata); err != nil {
-			return nil, &apiError{http.StatusConflict, CommitFailedException, err.Error()}
+			return nil, wiretest.Errorf(http.StatusConflict, CommitFailedException, "%v", err)
 		}
 	}
 	metadata, err := table.UpdateTableMetadata(t.metadata, in.Updates, t.location)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
 	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 const kmsKey = "arn:aws:kms:eu-central-1:123456789012:key/cdcd"
@@ -63,12 +64,12 @@ func TestGlueCommitTrace(t *testing.T) {
 	})
 }
 
-func glueTrace(t *testing.T, requests []awstest.Request) string {
+func glueTrace(t *testing.T, requests []wiretest.Request) string {
 	t.Helper()
 	var out strings.Builder
 	for _, r := range requests {
 		if r.Service == awstest.Glue {
-			fmt.Fprintln(&out, "glue", r.Operation, strings.TrimSpace(strings.Trim(r.Database+"."+r.Table, ".")+skipArchive(r)))
+			fmt.Fprintln(&out, "glue", r.Operation, strings.TrimSpace(strings.Trim(r.Namespace+"."+r.Table, ".")+skipArchive(r)))
 			continue
 		}
 		fmt.Fprintln(&out, "s3  ", r.Operation, kindOf("/"+r.Key))
@@ -81,7 +82,7 @@ func glueTrace(t *testing.T, requests []awstest.Request) string {
 	return out.String()
 }
 
-func skipArchive(r awstest.Request) string {
+func skipArchive(r wiretest.Request) string {
 	if r.SkipArchive {
 		return " (no archive)"
 	}
@@ -93,13 +94,13 @@ func TestGlueLostReplyCountsOnce(t *testing.T) {
 	w, server, cat := newGlueWriter(t)
 	w.upsert(1, "a")
 	w.commit()
-	for name, verdict := range map[string]awstest.Verdict{
-		"500 after it was done": awstest.DoThenRefuse(awstest.InternalServiceException, http.StatusInternalServerError),
-		"connection dropped":    awstest.DoThenDrop(),
+	for name, verdict := range map[string]wiretest.Verdict{
+		"500 after it was done": wiretest.DoThenRefuse(http.StatusInternalServerError, awstest.InternalServiceException),
+		"connection dropped":    wiretest.DoThenDrop(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.Reset()
-			once(server, "UpdateTable", verdict)
+			server.OnRequest(wiretest.Meet("UpdateTable", verdict))
 			before := len(w.table.meta.Snapshots())
 			w.upsert(1, name)
 			w.commit()
@@ -107,7 +108,7 @@ func TestGlueLostReplyCountsOnce(t *testing.T) {
 			if n := len(w.table.meta.Snapshots()); n != before+1 {
 				t.Errorf("%d snapshots, want %d (I5)", n, before+1)
 			}
-			if n := operations(server, "UpdateTable"); n != 1 {
+			if n := wiretest.Count(server.Requests(), "UpdateTable"); n != 1 {
 				t.Errorf("UpdateTable was called %d times, want once", n)
 			}
 		})
@@ -118,15 +119,15 @@ func TestGlueRefusalsAreRetried(t *testing.T) {
 	w, server, cat := newGlueWriter(t)
 	for _, c := range []struct {
 		operation string
-		verdict   awstest.Verdict
+		verdict   wiretest.Verdict
 	}{
-		{"UpdateTable", awstest.Refuse(awstest.ConcurrentModificationException, http.StatusBadRequest)},
-		{"UpdateTable", awstest.Refuse(awstest.ThrottlingException, http.StatusBadRequest)},
-		{"UpdateTable", awstest.Refuse(awstest.InternalServiceException, http.StatusInternalServerError)},
-		{"GetTable", awstest.Refuse(awstest.ThrottlingException, http.StatusBadRequest)},
-		{"PutObject", awstest.Refuse(awstest.SlowDown, http.StatusServiceUnavailable)},
+		{"UpdateTable", wiretest.Refuse(http.StatusBadRequest, awstest.ConcurrentModificationException)},
+		{"UpdateTable", wiretest.Refuse(http.StatusBadRequest, awstest.ThrottlingException)},
+		{"UpdateTable", wiretest.Refuse(http.StatusInternalServerError, awstest.InternalServiceException)},
+		{"GetTable", wiretest.Refuse(http.StatusBadRequest, awstest.ThrottlingException)},
+		{"PutObject", wiretest.Refuse(http.StatusServiceUnavailable, awstest.SlowDown)},
 	} {
-		once(server, c.operation, c.verdict)
+		server.OnRequest(wiretest.Meet(c.operation, c.verdict))
 		w.upsert(1, c.operation)
 		w.commit()
 		w.check(cat)
@@ -135,22 +136,22 @@ func TestGlueRefusalsAreRetried(t *testing.T) {
 
 func TestGlueAccessDeniedHalts(t *testing.T) {
 	w, server, _ := newGlueWriter(t)
-	server.OnRequest(func(r *awstest.Request) awstest.Verdict {
+	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		if r.Operation == "UpdateTable" {
-			return awstest.Refuse(awstest.AccessDeniedException, http.StatusBadRequest)
+			return wiretest.Refuse(http.StatusBadRequest, awstest.AccessDeniedException)
 		}
-		return awstest.Do()
+		return wiretest.Do()
 	})
 	w.upsert(1, "a")
 	_, err := w.table.Commit(w.ctx, w.change())
 	if h, ok := errors.AsType[*halt.Error](err); !ok || h.Reason != halt.AccessDenied {
 		t.Fatalf("commit ended with %v, want access_denied", err)
 	}
-	server.OnRequest(func(r *awstest.Request) awstest.Verdict {
+	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		if r.Operation == "GetObject" {
-			return awstest.Refuse(awstest.AccessDenied, http.StatusForbidden)
+			return wiretest.Refuse(http.StatusForbidden, awstest.AccessDenied)
 		}
-		return awstest.Do()
+		return wiretest.Do()
 	})
 	_, err = w.table.s.Open(w.ctx, w.table.o)
 	if h, ok := errors.AsType[*halt.Error](err); !ok || h.Reason != halt.AccessDenied {
@@ -194,26 +195,4 @@ func TestGlueKeepsWhatOthersSet(t *testing.T) {
 	if len(g.StorageDescriptor.Columns) != 2 || aws.ToString(g.StorageDescriptor.Columns[0].Type) != "bigint" {
 		t.Errorf("columns are %+v", g.StorageDescriptor.Columns)
 	}
-}
-
-// once lets one call of an operation end as the verdict says.
-func once(server *awstest.Server, operation string, verdict awstest.Verdict) {
-	done := false
-	server.OnRequest(func(r *awstest.Request) awstest.Verdict {
-		if r.Operation != operation || done {
-			return awstest.Do()
-		}
-		done = true
-		return verdict
-	})
-}
-
-func operations(server *awstest.Server, operation string) int {
-	n := 0
-	for _, r := range server.Requests() {
-		if r.Operation == operation {
-			n++
-		}
-	}
-	return n
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/cdcd-project/cdcd/internal/awstest"
 	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/resttest"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // newRESTWriterIn opens the catalog of a server and returns a writer of an empty table in it.
@@ -76,7 +77,7 @@ func TestRESTCommitTrace(t *testing.T) {
 		}
 		var out strings.Builder
 		for _, r := range server.Requests() {
-			fmt.Fprintln(&out, r)
+			fmt.Fprintln(&out, strings.TrimPrefix(r.String(), "rest "))
 			for _, line := range append(r.Requirements, r.Updates...) {
 				fmt.Fprintln(&out, "  ", line)
 			}
@@ -90,17 +91,17 @@ func TestRESTCommitTrace(t *testing.T) {
 // A success that is reported as a failure, or not at all, is found in the table by its snapshot id.
 func TestRESTLostReplyCountsOnce(t *testing.T) {
 	w, server, cat := newRESTWriter(t)
-	for name, verdict := range map[string]resttest.Verdict{
-		"500":                resttest.DoThenRefuse(http.StatusInternalServerError, resttest.CommitStateUnknownException),
-		"502":                resttest.DoThenRefuse(http.StatusBadGateway, resttest.CommitStateUnknownException),
-		"503":                resttest.DoThenRefuse(http.StatusServiceUnavailable, resttest.SlowDownException),
-		"504":                resttest.DoThenRefuse(http.StatusGatewayTimeout, resttest.CommitStateUnknownException),
-		"409 of a proxy":     resttest.DoThenRefuse(http.StatusConflict, resttest.CommitFailedException),
-		"connection dropped": resttest.DoThenDrop(),
+	for name, verdict := range map[string]wiretest.Verdict{
+		"500":                wiretest.DoThenRefuse(http.StatusInternalServerError, resttest.CommitStateUnknownException),
+		"502":                wiretest.DoThenRefuse(http.StatusBadGateway, resttest.CommitStateUnknownException),
+		"503":                wiretest.DoThenRefuse(http.StatusServiceUnavailable, resttest.SlowDownException),
+		"504":                wiretest.DoThenRefuse(http.StatusGatewayTimeout, resttest.CommitStateUnknownException),
+		"409 of a proxy":     wiretest.DoThenRefuse(http.StatusConflict, resttest.CommitFailedException),
+		"connection dropped": wiretest.DoThenDrop(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.Reset()
-			onceREST(server, "updateTable", verdict)
+			server.OnRequest(wiretest.Meet("updateTable", verdict))
 			before := len(w.table.meta.Snapshots())
 			w.upsert(1, name)
 			w.commit()
@@ -108,7 +109,7 @@ func TestRESTLostReplyCountsOnce(t *testing.T) {
 			if n := len(w.table.meta.Snapshots()); n != before+1 {
 				t.Errorf("%d snapshots, want %d (I5)", n, before+1)
 			}
-			if n := countREST(server, "updateTable"); n != 1 {
+			if n := wiretest.Count(server.Requests(), "updateTable"); n != 1 {
 				t.Errorf("updateTable was called %d times, want once", n)
 			}
 		})
@@ -118,23 +119,23 @@ func TestRESTLostReplyCountsOnce(t *testing.T) {
 // The first request arrives after the door has sent it again.
 func TestRESTCommitThatLandsAfterItWasSentAgainLandsOnce(t *testing.T) {
 	w, server, cat := newRESTWriter(t)
-	var first *resttest.Request
-	server.OnRequest(func(r *resttest.Request) resttest.Verdict {
+	var first *wiretest.Request
+	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		if r.Operation != "updateTable" {
-			return resttest.Do()
+			return wiretest.Do()
 		}
 		if first == nil {
 			first = r
-			return resttest.Drop()
+			return wiretest.Drop()
 		}
 		server.OnRequest(nil)
 		resp, err := http.Post(server.URL()+"/v1/namespaces/salesdb/tables/customer", "application/json", strings.NewReader(string(first.Body)))
 		if err != nil {
 			t.Error(err)
-			return resttest.Drop()
+			return wiretest.Drop()
 		}
 		resp.Body.Close()
-		return resttest.Do()
+		return wiretest.Do()
 	})
 	before := len(w.table.meta.Snapshots())
 	w.upsert(1, "x")
@@ -143,32 +144,32 @@ func TestRESTCommitThatLandsAfterItWasSentAgainLandsOnce(t *testing.T) {
 	if n := len(w.table.meta.Snapshots()); n != before+1 {
 		t.Errorf("%d snapshots, want %d (I5)", n, before+1)
 	}
-	if n := countREST(server, "updateTable"); n != 3 {
+	if n := wiretest.Count(server.Requests(), "updateTable"); n != 3 {
 		t.Errorf("updateTable was called %d times, want 3", n)
 	}
 }
 
 func TestRESTRefusalsAreRetried(t *testing.T) {
 	w, server, cat := newRESTWriter(t)
-	for name, verdict := range map[string]resttest.Verdict{
-		"429":     resttest.Refuse(http.StatusTooManyRequests, "TooManyRequestsException"),
-		"500":     resttest.Refuse(http.StatusInternalServerError, resttest.InternalServerError),
-		"502":     resttest.Refuse(http.StatusBadGateway, resttest.CommitStateUnknownException),
-		"503":     resttest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException),
-		"504":     resttest.Refuse(http.StatusGatewayTimeout, resttest.CommitStateUnknownException),
-		"409":     resttest.Refuse(http.StatusConflict, resttest.CommitFailedException),
-		"dropped": resttest.Drop(),
+	for name, verdict := range map[string]wiretest.Verdict{
+		"429":     wiretest.Refuse(http.StatusTooManyRequests, "TooManyRequestsException"),
+		"500":     wiretest.Refuse(http.StatusInternalServerError, resttest.InternalServerError),
+		"502":     wiretest.Refuse(http.StatusBadGateway, resttest.CommitStateUnknownException),
+		"503":     wiretest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException),
+		"504":     wiretest.Refuse(http.StatusGatewayTimeout, resttest.CommitStateUnknownException),
+		"409":     wiretest.Refuse(http.StatusConflict, resttest.CommitFailedException),
+		"dropped": wiretest.Drop(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.Reset()
-			onceREST(server, "updateTable", verdict)
+			server.OnRequest(wiretest.Meet("updateTable", verdict))
 			w.upsert(1, name)
 			w.commit()
 			w.check(cat)
-			if n := countREST(server, "updateTable"); n != 2 {
+			if n := wiretest.Count(server.Requests(), "updateTable"); n != 2 {
 				t.Errorf("updateTable was called %d times, want twice", n)
 			}
-			onceREST(server, "loadTable", verdict)
+			server.OnRequest(wiretest.Meet("loadTable", verdict))
 			if _, err := w.table.s.Open(w.ctx, w.table.o); err != nil {
 				t.Errorf("opening ended with %v", err)
 			}
@@ -179,14 +180,14 @@ func TestRESTRefusalsAreRetried(t *testing.T) {
 // Every step of a creation may fail once, done or not.
 func TestRESTCreationIsRepeated(t *testing.T) {
 	for _, operation := range []string{"namespaceExists", "createNamespace", "createTable", "loadTable"} {
-		for name, verdict := range map[string]resttest.Verdict{
-			"refused":         resttest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException),
-			"done and lost":   resttest.DoThenDrop(),
-			"done and failed": resttest.DoThenRefuse(http.StatusInternalServerError, resttest.InternalServerError),
+		for name, verdict := range map[string]wiretest.Verdict{
+			"refused":         wiretest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException),
+			"done and lost":   wiretest.DoThenDrop(),
+			"done and failed": wiretest.DoThenRefuse(http.StatusInternalServerError, resttest.InternalServerError),
 		} {
 			t.Run(operation+" "+name, func(t *testing.T) {
 				server := resttest.Start(t)
-				onceREST(server, operation, verdict)
+				server.OnRequest(wiretest.Meet(operation, verdict))
 				w, cat := newRESTWriterIn(t, server, CatalogOptions{})
 				w.upsert(1, "a")
 				w.commit()
@@ -235,16 +236,16 @@ func TestRESTLostReplyBelowAnotherHeadCountsOnce(t *testing.T) {
 	w.upsert(1, "x")
 	w.commit()
 	sent := false
-	server.OnRequest(func(r *resttest.Request) resttest.Verdict {
+	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		switch {
 		case r.Operation == "updateTable" && !sent:
 			sent = true
-			return resttest.DoThenDrop()
+			return wiretest.DoThenDrop()
 		case r.Operation == "loadTable" && sent:
 			server.OnRequest(nil)
 			compact(t, cat, w.table.ident)
 		}
-		return resttest.Do()
+		return wiretest.Do()
 	})
 	w.upsert(2, "y")
 	w.commit()
@@ -276,11 +277,11 @@ func TestRESTAccessDeniedHalts(t *testing.T) {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()
 	for _, operation := range []string{"updateTable", "loadTable"} {
-		server.OnRequest(func(r *resttest.Request) resttest.Verdict {
+		server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 			if r.Operation == operation {
-				return resttest.Refuse(http.StatusForbidden, resttest.NotAuthorizedException)
+				return wiretest.Refuse(http.StatusForbidden, resttest.NotAuthorizedException)
 			}
-			return resttest.Do()
+			return wiretest.Do()
 		})
 		var err error
 		if operation == "loadTable" {
@@ -313,7 +314,7 @@ func TestRESTCredentialAndToken(t *testing.T) {
 			w.upsert(1, "a")
 			w.commit()
 			w.check(cat)
-			if n := countREST(server, "getToken"); (n > 0) != c.tokens {
+			if n := wiretest.Count(server.Requests(), "getToken"); (n > 0) != c.tokens {
 				t.Errorf("%d tokens were asked for during a commit", n)
 			}
 			for _, r := range server.Requests() {
@@ -338,7 +339,7 @@ func TestRESTTokenServerOfItsOwn(t *testing.T) {
 	if err == nil {
 		t.Error("the server let a token in that is not its own")
 	}
-	if countREST(issuer, "getToken") == 0 || countREST(server, "getToken") != 0 {
+	if wiretest.Count(issuer.Requests(), "getToken") == 0 || wiretest.Count(server.Requests(), "getToken") != 0 {
 		t.Errorf("the issuer was asked %v, the catalog %v", issuer.Requests(), server.Requests())
 	}
 }
@@ -440,40 +441,19 @@ func TestRESTVendedCredentialsAreRenewed(t *testing.T) {
 	}
 }
 
-// onceREST lets one request of an operation end as the verdict says.
-func onceREST(server *resttest.Server, operation string, verdict resttest.Verdict) {
-	server.OnRequest(func(r *resttest.Request) resttest.Verdict {
-		if r.Operation != operation {
-			return resttest.Do()
-		}
-		server.OnRequest(nil)
-		return verdict
-	})
-}
-
 // meddleREST lets something happen between the next commit's staging and its request.
 func meddleREST(server *resttest.Server, act func()) {
-	server.OnRequest(func(r *resttest.Request) resttest.Verdict {
+	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
 		if r.Operation == "updateTable" {
 			server.OnRequest(nil)
 			act()
 		}
-		return resttest.Do()
+		return wiretest.Do()
 	})
 }
 
-func countREST(server *resttest.Server, operation string) int {
-	n := 0
-	for _, r := range server.Requests() {
-		if r.Operation == operation {
-			n++
-		}
-	}
-	return n
-}
-
-func lastREST(server *resttest.Server, operation string) resttest.Request {
-	var last resttest.Request
+func lastREST(server *resttest.Server, operation string) wiretest.Request {
+	var last wiretest.Request
 	for _, r := range server.Requests() {
 		if r.Operation == operation {
 			last = r
