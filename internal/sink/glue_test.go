@@ -2,7 +2,6 @@ package sink
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue"
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
-	"github.com/cockroachdb/datadriven"
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
 	"github.com/cdcd-project/cdcd/internal/halt"
@@ -35,58 +33,6 @@ func newGlueWriter(t *testing.T) (*writer, *awstest.Server, *Catalog) {
 	}
 	s := New(Options{Catalog: cat, Version: "test", Delete: true, Backoff: time.Millisecond, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	return newWriterIn(cat.Context(t.Context()), t, s, customerOptions()), server, cat
-}
-
-// The requests of a commit through Glue and S3, in order: which calls, how many, and that every object is encrypted as asked.
-func TestGlueCommitTrace(t *testing.T) {
-	var w *writer
-	var server *awstest.Server
-	var cat *Catalog
-	datadriven.RunTest(t, "testdata/glue_commit_trace", func(_ *testing.T, d *datadriven.TestData) string {
-		switch d.Cmd {
-		case "create":
-			w, server, cat = newGlueWriter(t)
-		case "commit":
-			for line := range strings.Lines(d.Input) {
-				var id int64
-				var name string
-				if _, err := fmt.Sscanf(line, "upsert %d %s", &id, &name); err != nil {
-					t.Fatal(err)
-				}
-				w.upsert(id, name)
-			}
-			w.commit()
-		}
-		out := glueTrace(t, server.Requests())
-		w.check(cat)
-		server.Reset()
-		return out
-	})
-}
-
-func glueTrace(t *testing.T, requests []wiretest.Request) string {
-	t.Helper()
-	var out strings.Builder
-	for _, r := range requests {
-		if r.Service == awstest.Glue {
-			fmt.Fprintln(&out, "glue", r.Operation, strings.TrimSpace(strings.Trim(r.Namespace+"."+r.Table, ".")+skipArchive(r)))
-			continue
-		}
-		fmt.Fprintln(&out, "s3  ", r.Operation, kindOf("/"+r.Key))
-		if r.Operation == "PutObject" || r.Operation == "CreateMultipartUpload" {
-			if alg, key := r.Header.Get("X-Amz-Server-Side-Encryption"), r.Header.Get("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"); alg != "aws:kms" || key != kmsKey {
-				t.Errorf("%s: encrypted with %q and key %q", r, alg, key)
-			}
-		}
-	}
-	return out.String()
-}
-
-func skipArchive(r wiretest.Request) string {
-	if r.SkipArchive {
-		return " (no archive)"
-	}
-	return ""
 }
 
 // A success whose reply is lost is not repeated by the SDK, which would make a conflict of it: the door looks into the table.

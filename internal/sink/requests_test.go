@@ -8,49 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cockroachdb/datadriven"
+	iceio "github.com/apache/iceberg-go/io"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
-
-// The requests of a commit, in order. A change of the commit protocol shows up here as a difference of text.
-func TestCommitTrace(t *testing.T) {
-	datadriven.RunTest(t, "testdata/commit_trace", commitTrace(t))
-}
-
-func commitTrace(t *testing.T) func(t *testing.T, d *datadriven.TestData) string {
-	s, _, r := newTracedSink(t)
-	var w *writer
-	return func(_ *testing.T, d *datadriven.TestData) string {
-		switch d.Cmd {
-		case "create":
-			w = newWriter(t, s, customerOptions())
-		case "commit":
-			for line := range strings.Lines(d.Input) {
-				var id int64
-				var name string
-				if n, _ := fmt.Sscanf(line, "upsert %d %s", &id, &name); n == 2 {
-					w.upsert(id, name)
-				} else if n, _ := fmt.Sscanf(line, "delete %d", &id); n == 1 {
-					w.delete(id)
-				} else {
-					t.Fatalf("%s: %q", d.Pos, line)
-				}
-			}
-			w.commit()
-		case "bookmark":
-			w.next++
-			w.commit()
-		case "open":
-			if _, err := s.Open(t.Context(), customerOptions()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var out strings.Builder
-		for _, q := range r.take() {
-			fmt.Fprintln(&out, q.what)
-		}
-		return out.String()
-	}
-}
 
 // After any number of commits a commit costs what it did before: requests and bytes of manifests and metadata at the
 // 1,000th are those of the 100th within 1.1x, and the head has few manifests. Both ends are tried: a table that only grows,
@@ -89,16 +50,18 @@ func TestThousandthCommitCostsWhatTheHundredthDid(t *testing.T) {
 // thousandCommits returns what the commits around the 100th and around the 1,000th cost.
 func thousandCommits(t *testing.T, change func(w *writer, commit int)) (early, late cost) {
 	t.Helper()
-	s, cat, r := newTracedSink(t)
+	s, cat, desk := newTracedSink(t, iceio.NewMemFS(), nil)
 	o := customerOptions()
 	o.RetainSnapshots = 30
 	w := newWriter(t, s, o)
 	w.check(cat)
-	r.take()
+	desk.Reset()
 	for commit := 1; commit <= 1000+window/2; commit++ {
 		change(w, commit)
 		w.commit()
-		switch requests := r.take(); {
+		requests := desk.Requests()
+		desk.Reset()
+		switch {
 		case commit > 100-window/2 && commit <= 100+window/2:
 			early.add(requests)
 		case commit > 1000-window/2:
@@ -121,19 +84,19 @@ type cost struct {
 	kinds                   map[string]int
 }
 
-func (c *cost) add(requests []request) {
+func (c *cost) add(requests []wiretest.Request) {
 	if c.kinds == nil {
 		c.kinds = map[string]int{}
 	}
-	for _, q := range requests {
-		if q.what == "CommitTable" || q.what == "LoadTable" {
-			c.kinds[q.what]++
+	for _, r := range requests {
+		line := lineOf(r)
+		c.kinds[line]++
+		if r.Service == "sql" {
 			continue
 		}
 		c.requests++
-		c.kinds[q.what]++
-		if strings.Contains(q.what, "manifest") || strings.Contains(q.what, "metadata") {
-			c.metadataBytes += q.bytes
+		if strings.Contains(line, "manifest") || strings.Contains(line, "metadata") {
+			c.metadataBytes += int(r.RequestBytes)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package sink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/cockroachdb/datadriven"
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
 	"github.com/cdcd-project/cdcd/internal/halt"
@@ -48,44 +45,6 @@ func newRESTWriter(t *testing.T) (*writer, *resttest.Server, *Catalog) {
 	w.commit()
 	server.Reset()
 	return w, server, cat
-}
-
-// The requests of a commit through a REST catalog, in order, with what the one request of the commit demands and does.
-func TestRESTCommitTrace(t *testing.T) {
-	var w *writer
-	var server *resttest.Server
-	var cat *Catalog
-	datadriven.RunTest(t, "testdata/rest_commit_trace", func(t *testing.T, d *datadriven.TestData) string {
-		switch d.Cmd {
-		case "create":
-			server = resttest.StartWith(t, resttest.Options{Prefix: "lake"})
-			w, cat = newRESTWriterIn(t, server, CatalogOptions{Warehouse: "analytics"})
-		case "commit":
-			for line := range strings.Lines(d.Input) {
-				var id int64
-				var name string
-				if _, err := fmt.Sscanf(line, "upsert %d %s", &id, &name); err != nil {
-					t.Fatal(err)
-				}
-				w.upsert(id, name)
-			}
-			w.commit()
-		case "open":
-			if _, err := w.table.s.Open(w.ctx, w.table.o); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var out strings.Builder
-		for _, r := range server.Requests() {
-			fmt.Fprintln(&out, strings.TrimPrefix(r.String(), "rest "))
-			for _, line := range append(r.Requirements, r.Updates...) {
-				fmt.Fprintln(&out, "  ", line)
-			}
-		}
-		w.check(cat)
-		server.Reset()
-		return out.String()
-	})
 }
 
 // A success that is reported as a failure, or not at all, is found in the table by its snapshot id.

@@ -15,40 +15,16 @@ import (
 	"github.com/apache/iceberg-go/catalog"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/apache/iceberg-go/table"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
-
-// trace records every request to storage and catalog, in order. Storage is iceberg-go's own in-memory implementation,
-// which the scheme "trace" finds behind the recorder.
-type trace struct {
-	mu       sync.Mutex
-	requests []request
-}
-
-type request struct {
-	what  string // "PUT data file".
-	bytes int
-}
-
-func (r *trace) add(verb, path string, size int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.requests = append(r.requests, request{strings.TrimSpace(verb + " " + kindOf(path)), size})
-}
-
-// take returns what was recorded since the last call.
-func (r *trace) take() []request {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := r.requests
-	r.requests = nil
-	return out
-}
 
 func kindOf(path string) string {
 	for _, k := range []struct{ pattern, kind string }{
 		{`-deletes\.parquet$`, "delete file"},
 		{`\.parquet$`, "data file"},
-		{`-m\.avro$`, "manifest"},
+		{`-m[0-9]*\.avro$`, "manifest"},
 		{`/snap-[^/]*\.avro$`, "manifest list"},
 		{`\.metadata\.json$`, "metadata.json"},
 		{`^$`, ""},
@@ -60,115 +36,126 @@ func kindOf(path string) string {
 	return "unknown object " + path
 }
 
-// tracedFS is storage behind a recorder. The catalog reads metadata.json by opening it.
-type tracedFS struct {
-	*iceio.MemFS
-	trace *trace
+// deskFS is storage whose requests go over a desk. The catalog reads metadata.json by opening it.
+type deskFS struct {
+	iceio.WriteFileIO
+	desk *wiretest.Desk
 }
 
-func (f *tracedFS) Open(name string) (iceio.File, error) {
-	file, err := f.MemFS.Open(name)
+func (f *deskFS) carry(verb, name string, size int, do func() error) error {
+	return f.desk.Carry(wiretest.Request{Service: "store", Operation: verb, Bucket: "trace", Key: name, RequestBytes: int64(size)}, do)
+}
+
+func (f *deskFS) Open(name string) (iceio.File, error) {
+	file, err := f.WriteFileIO.Open(name)
 	size := 0
 	if err == nil {
 		if info, statErr := file.Stat(); statErr == nil {
 			size = int(info.Size())
 		}
 	}
-	f.trace.add("GET", name, size)
-	return file, err
+	return file, f.carry("GET", name, size, func() error { return err })
 }
 
-func (f *tracedFS) WriteFile(name string, text []byte) error {
-	f.trace.add("PUT", name, len(text))
-	return f.MemFS.WriteFile(name, text)
+func (f *deskFS) WriteFile(name string, text []byte) error {
+	return f.carry("PUT", name, len(text), func() error { return f.WriteFileIO.WriteFile(name, text) })
 }
 
-func (f *tracedFS) Create(name string) (iceio.FileWriter, error) {
-	w, err := f.MemFS.Create(name)
-	return &tracedWriter{FileWriter: w, fs: f, name: name}, err
+func (f *deskFS) Create(name string) (iceio.FileWriter, error) {
+	w, err := f.WriteFileIO.Create(name)
+	return &deskWriter{FileWriter: w, fs: f, name: name}, err
 }
 
-func (f *tracedFS) Remove(name string) error {
-	f.trace.add("DELETE", name, 0)
-	return f.MemFS.Remove(name)
+func (f *deskFS) Remove(name string) error {
+	return f.carry("DELETE", name, 0, func() error { return f.WriteFileIO.Remove(name) })
 }
 
-type tracedWriter struct {
+// deskWriter asks for its object when it is closed, as an object store makes it.
+type deskWriter struct {
 	iceio.FileWriter
-	fs   *tracedFS
+	fs   *deskFS
 	name string
 	size int
 }
 
-func (w *tracedWriter) Write(p []byte) (int, error) {
+func (w *deskWriter) Write(p []byte) (int, error) {
 	w.size += len(p)
 	return w.FileWriter.Write(p)
 }
 
-func (w *tracedWriter) ReadFrom(r io.Reader) (int64, error) {
+func (w *deskWriter) ReadFrom(r io.Reader) (int64, error) {
 	n, err := w.FileWriter.ReadFrom(r)
 	w.size += int(n)
 	return n, err
 }
 
-func (w *tracedWriter) Close() error {
-	w.fs.trace.add("PUT", w.name, w.size)
-	return w.FileWriter.Close()
-}
+func (w *deskWriter) Close() error { return w.fs.carry("PUT", w.name, w.size, w.FileWriter.Close) }
 
-// tracedCatalog records the calls of the catalog that a table's life is made of.
-type tracedCatalog struct {
+// deskCatalog sends the calls of the catalog that a table's life is made of over a desk.
+type deskCatalog struct {
 	catalog.Catalog
-	trace *trace
+	desk *wiretest.Desk
 }
 
-func (c *tracedCatalog) LoadTable(ctx context.Context, ident table.Identifier) (*table.Table, error) {
-	c.trace.add("LoadTable", "", 0)
-	return c.Catalog.LoadTable(ctx, ident)
+func (c *deskCatalog) carry(operation string, ident table.Identifier, do func() error) error {
+	return c.desk.Carry(wiretest.Request{Service: "sql", Operation: operation, Namespace: ident[0], Table: ident[1]}, do)
 }
 
-func (c *tracedCatalog) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
-	c.trace.add("CommitTable", "", 0)
-	return c.Catalog.CommitTable(ctx, ident, reqs, updates)
+func (c *deskCatalog) LoadTable(ctx context.Context, ident table.Identifier) (loaded *table.Table, err error) {
+	err = c.carry("LoadTable", ident, func() (err error) {
+		loaded, err = c.Catalog.LoadTable(ctx, ident)
+		return err
+	})
+	return loaded, err
 }
 
-// traced are the traces of all tests, by the host of their warehouse URL.
-var traced sync.Map
-
-type tracedWorld struct {
-	trace *trace
-	fs    *tracedFS
+func (c *deskCatalog) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (meta table.Metadata, location string, err error) {
+	ctx = context.WithoutCancel(ctx) // A request may arrive after its sender gave it up.
+	err = c.carry("CommitTable", ident, func() (err error) {
+		meta, location, err = c.Catalog.CommitTable(ctx, ident, reqs, updates)
+		return err
+	})
+	return meta, location, err
 }
+
+// stores are the storage of all tests, by the host of their warehouse URL: iceberg-go finds storage by URL scheme.
+var stores sync.Map
 
 func TestMain(m *testing.M) {
 	iceio.Register("trace", func(_ context.Context, u *url.URL, _ map[string]string) (iceio.IO, error) {
-		w, ok := traced.Load(u.Host)
+		fs, ok := stores.Load(u.Host)
 		if !ok {
-			return nil, fmt.Errorf("no trace %q", u.Host)
+			return nil, fmt.Errorf("no store %q", u.Host)
 		}
-		return w.(*tracedWorld).fs, nil
+		return fs.(*deskFS), nil
 	})
 	m.Run()
 }
 
-// newTracedSink returns a sink whose requests are recorded.
-func newTracedSink(t testing.TB) (*Sink, catalog.Catalog, *trace) {
+// newStore keeps what has the returned URL in base, behind a desk, until the test ends.
+func newStore(t testing.TB, base iceio.WriteFileIO, desk *wiretest.Desk) (warehouse string) {
 	t.Helper()
-	r := &trace{}
 	host := strings.ToLower(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(t.Name(), "-"))
-	traced.Store(host, &tracedWorld{r, &tracedFS{iceio.NewMemFS(), r}})
+	stores.Store(host, &deskFS{base, desk})
+	t.Cleanup(func() { stores.Delete(host) })
+	return "trace://" + host
+}
+
+// newTracedSink returns a sink on an SQLite catalog and the given storage, and the desk over which the requests to both go.
+func newTracedSink(t testing.TB, base iceio.WriteFileIO, registry prometheus.Registerer) (*Sink, catalog.Catalog, *wiretest.Desk) {
+	t.Helper()
+	desk := &wiretest.Desk{}
 	cat, err := OpenCatalog(t.Context(), CatalogOptions{
-		Type: "sql", URI: "sqlite:" + filepath.Join(t.TempDir(), "catalog.db"), Warehouse: "trace://" + host,
+		Type: "sql", URI: "sqlite:" + filepath.Join(t.TempDir(), "catalog.db"), Warehouse: newStore(t, base, desk),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		traced.Delete(host)
 		if err := cat.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	c := &tracedCatalog{cat, r}
-	return New(Options{Catalog: c, Version: "test", Delete: true, Backoff: 1, Logger: slog.New(slog.DiscardHandler)}), c, r
+	c := &deskCatalog{cat, desk}
+	return New(Options{Catalog: c, Version: "test", Delete: true, Backoff: 1, Logger: slog.New(slog.DiscardHandler), Registerer: registry}), c, desk
 }

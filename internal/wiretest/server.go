@@ -1,5 +1,5 @@
 // Package wiretest is what the in-process servers of tests share. Each speaks a protocol of its own to real clients; what they have in
-// common is that a test sees every request (Server.Requests) and decides the fate of each (Server.OnRequest): done, refused, done with its
+// common is that a test sees every request (Desk.Requests) and decides the fate of each (Desk.OnRequest): done, refused, done with its
 // reply lost, or done long after its client gave it up.
 //
 // It is for tests only.
@@ -15,9 +15,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
-	"sync"
 	"testing"
-	"time"
 )
 
 // Call is a request as its service has understood it.
@@ -30,12 +28,9 @@ type Call interface {
 
 // Server answers HTTP on loopback. Its methods may be called from several goroutines.
 type Server struct {
+	Desk
 	http *httptest.Server
 	read func(*http.Request, []byte) Call
-
-	mu       sync.Mutex // Guards what follows, and the outcomes. No hook and no call runs under it.
-	decide   func(*Request) Verdict
-	requests []*Request
 }
 
 // Start serves HTTP until the test ends. read is handed each request with its body.
@@ -69,33 +64,6 @@ func (s *Server) Client() *http.Client { return s.http.Client() }
 // Certificate is the one that StartTLS serves with.
 func (s *Server) Certificate() *x509.Certificate { return s.http.Certificate() }
 
-// OnRequest has decide asked about each request that is let in, before anything is done; nil does all of them. Decide runs on the
-// request's own goroutine and may call the server, or block to delay the request, which is then done even if its client has given up.
-// The Request is a copy without an outcome.
-func (s *Server) OnRequest(decide func(*Request) Verdict) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.decide = decide
-}
-
-// Requests returns all requests since the start or the last Reset, in the order of their arrival.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	requests := make([]Request, 0, len(s.requests))
-	for _, r := range s.requests {
-		requests = append(requests, *r)
-	}
-	return requests
-}
-
-// Reset forgets the recorded requests. What the service holds, and the hook, stay.
-func (s *Server) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.requests = nil
-}
-
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
@@ -114,16 +82,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // arrive records a request, and asks the hook about it if it is let in.
 func (s *Server) arrive(c Call) (Verdict, error) {
-	record := c.Record()
-	s.mu.Lock()
-	record.Arrived = time.Now()
-	s.requests = append(s.requests, record)
-	decide, asked := s.decide, *record
-	s.mu.Unlock()
+	decide, asked := s.record(c.Record())
 	if refusal := c.Admit(); refusal != nil || decide == nil {
 		return Do(), refusal
 	}
-	return decide(&asked), nil
+	return decide(asked), nil
 }
 
 // perform does what the verdict lets happen, and returns the answer that the client will see; nil if it sees none.
@@ -157,9 +120,7 @@ func (s *Server) do(c Call) *Answer {
 	if err != nil {
 		a = word(c, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.Record().Applied = a.Code == ""
+	s.applied(c.Record(), a.Code == "")
 	return a
 }
 

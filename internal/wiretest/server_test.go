@@ -142,8 +142,14 @@ func TestHooks(t *testing.T) {
 }
 
 func TestVerdictsOnCallsWithoutAServer(t *testing.T) {
+	var desk wiretest.Desk
 	done := 0
-	do := func() error { done++; return nil }
+	carry := func(v wiretest.Verdict) error {
+		done = 0
+		desk.Reset()
+		desk.OnRequest(wiretest.Meet("count", v))
+		return desk.Carry(wiretest.Request{Operation: "count"}, func() error { done++; return nil })
+	}
 	late, land := wiretest.Late()
 	for _, test := range []struct {
 		verdict wiretest.Verdict
@@ -155,15 +161,14 @@ func TestVerdictsOnCallsWithoutAServer(t *testing.T) {
 		{wiretest.DoThenDrop(), wiretest.ErrNoReply, 1},
 		{late, wiretest.ErrNoReply, 0},
 	} {
-		done = 0
-		if err := test.verdict.Carry(do); !errors.Is(err, test.want) || done != test.done {
+		if err := carry(test.verdict); !errors.Is(err, test.want) || done != test.done || desk.Requests()[0].Applied != (done == 1) {
 			t.Errorf("ended with %v after it was done %d times, want %v and %d", err, done, test.want, test.done)
 		}
 	}
-	if o := land(); !o.Applied || done != 1 {
+	if o := land(); !o.Applied || done != 1 || !desk.Requests()[0].Applied {
 		t.Errorf("the late call came to %+v, and was done %d times", o, done)
 	}
-	if _, refused := errors.AsType[*wiretest.Error](wiretest.Refuse(http.StatusConflict, "No").Carry(do)); !refused || done != 1 {
+	if _, refused := errors.AsType[*wiretest.Error](carry(wiretest.Refuse(http.StatusConflict, "No"))); !refused || done != 0 {
 		t.Errorf("refused: %t, done %d times", refused, done)
 	}
 }

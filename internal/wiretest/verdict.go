@@ -1,7 +1,6 @@
 package wiretest
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -85,28 +84,6 @@ func (v Verdict) dress(a *Answer) *Answer {
 	}
 	v.change(&changed)
 	return &changed
-}
-
-// ErrNoReply is what Carry tells a client whose reply is lost.
-var ErrNoReply = errors.New("connection reset by peer")
-
-// Carry does with a call what a Server does with a request, where no server stands between: do is the call.
-func (v Verdict) Carry(do func() error) error {
-	if v.late != nil {
-		v.late <- func() Outcome { return Outcome{Applied: do() == nil} }
-		return ErrNoReply
-	}
-	var err error
-	if !v.withhold {
-		err = do()
-	}
-	switch {
-	case v.drop:
-		return ErrNoReply
-	case v.code != "":
-		return &Error{v.status, v.code, "The test said so."}
-	}
-	return err
 }
 
 // Meet is a hook for OnRequest: the first requests of an operation meet the verdicts, one each; all others are done.
