@@ -105,6 +105,23 @@ func TestMissingTopicIsProbed(t *testing.T) {
 	}
 }
 
+// Rights may be granted later: cdcd looks again by itself, and reads the batch again.
+func TestDeniedAccessIsProbed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	e := customers("shop")
+	w.produce(e.upsert("c", "1", `"Ann"`))
+	w.mustRunToEnd(mirror("d.t", "shop"))
+	c := &wire{Catalog: w.catalog}
+	c.denied.Store(true)
+	w.produce(e.upsert("c", "2", `"Bob"`))
+	p := w.start(soon(mirror("d.t", "shop")), w.through(c))
+	p.halted("d.t", "access_denied")
+	c.denied.Store(false)
+	w.eventually("the table goes on", func() bool { return len(w.rows("d.t", "id")) == 2 })
+	w.eventually("the table is not said to be halted", func() bool { return p.metric("cdcd_table_halted") == 0 })
+}
+
 // What was read before a topic went away is committed. A topic made anew under its name is another one (I9).
 func TestDeletedTopicHaltsAndARecreatedOneIsRefused(t *testing.T) {
 	t.Parallel()

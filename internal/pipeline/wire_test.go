@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/catalog/rest"
 	"github.com/apache/iceberg-go/table"
 
 	"github.com/cdcd-project/cdcd/internal/pipeline"
@@ -16,6 +17,7 @@ import (
 type wire struct {
 	catalog.Catalog
 	down      atomic.Bool                               // Nothing gets through.
+	denied    atomic.Bool                               // Commits are refused for want of rights.
 	creating  atomic.Pointer[func()]                    // Called once, before a table is created.
 	committed atomic.Pointer[func(ctx context.Context)] // Called once, after a commit landed; its reply is lost then.
 }
@@ -32,6 +34,9 @@ func (c *wire) LoadTable(ctx context.Context, ident table.Identifier) (*table.Ta
 func (c *wire) CommitTable(ctx context.Context, ident table.Identifier, reqs []table.Requirement, updates []table.Update) (table.Metadata, string, error) {
 	if c.down.Load() {
 		return nil, "", errUnreachable
+	}
+	if c.denied.Load() {
+		return nil, "", rest.ErrForbidden
 	}
 	meta, location, err := c.Catalog.CommitTable(ctx, ident, reqs, updates)
 	if f := c.committed.Swap(nil); err == nil && f != nil {
