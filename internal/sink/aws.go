@@ -95,8 +95,12 @@ func encryptWith(key string) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error { return stack.Initialize.Add(encrypt, middleware.Before) }
 }
 
-// accessDenied turns a refusal by AWS into a halt, which is probed again by itself; other errors, and nil, stay as they are.
+// accessDenied turns a refusal by AWS or by a REST catalog into a halt, which is probed again by itself; other errors, and nil,
+// stay as they are.
 func accessDenied(err error) error {
+	if errors.Is(err, rest.ErrUnauthorized) || errors.Is(err, rest.ErrAuthorizationExpired) {
+		return halt.Newf(halt.AccessDenied, "Renew the catalog's token or credential, and restart cdcd if it is another one. cdcd looks again by itself.", "%w", err)
+	}
 	if errors.Is(err, rest.ErrForbidden) {
 		return halt.Newf(halt.AccessDenied, "Grant the catalog's principal what docs/permissions.md lists. cdcd looks again by itself.", "%w", err)
 	}
@@ -110,4 +114,13 @@ func accessDenied(err error) error {
 			"%w", err)
 	}
 	return err
+}
+
+// invalidRequest reports whether the catalog says that the request itself is at fault.
+func invalidRequest(err error) bool {
+	if errors.Is(err, rest.ErrBadRequest) {
+		return true
+	}
+	refused, ok := errors.AsType[smithy.APIError](err)
+	return ok && (refused.ErrorCode() == "InvalidInputException" || refused.ErrorCode() == "ValidationException")
 }

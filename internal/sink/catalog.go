@@ -14,6 +14,7 @@ import (
 	"github.com/apache/iceberg-go/catalog/glue"
 	"github.com/apache/iceberg-go/catalog/rest"
 	_ "github.com/apache/iceberg-go/io/gocloud/s3" // Storage under s3://.
+	"github.com/apache/iceberg-go/table"
 	"github.com/apache/iceberg-go/utils"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/glue/types"
@@ -34,6 +35,7 @@ type CatalogOptions struct {
 type Catalog struct {
 	catalog.Catalog
 	aws   *aws.Config // nil: nothing of AWS is used.
+	glue  *glueTables // nil: the catalog is not Glue.
 	close func() error
 }
 
@@ -59,7 +61,8 @@ func OpenCatalog(ctx context.Context, o CatalogOptions) (*Catalog, error) {
 	case "sql":
 		c.Catalog, c.close, err = openSQL(o, properties)
 	case "glue":
-		c.Catalog, err = openGlue(c.aws, o, properties)
+		c.glue = &glueTables{seen: map[tableVersion]types.Table{}, sent: map[[2]string][]string{}}
+		c.Catalog, err = openGlue(c.aws, c.glue, o, properties)
 	case "rest":
 		c.Catalog, c.close, err = openREST(ctx, c.aws, o, properties)
 	default:
@@ -80,14 +83,22 @@ func (c *Catalog) Context(ctx context.Context) context.Context {
 	return utils.WithAwsConfig(ctx, c.aws)
 }
 
+// sentMetadata returns the metadata.json files that commits to a table have written since the last call, where this process writes
+// them and can tell: each attempt at a commit writes one of its own before its request makes it the table's.
+func (c *Catalog) sentMetadata(ident table.Identifier) []string {
+	if c.glue == nil {
+		return nil
+	}
+	return c.glue.take(ident)
+}
+
 // Close closes the catalog.
 func (c *Catalog) Close() error { return c.close() }
 
-func openGlue(cfg *aws.Config, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, error) {
+func openGlue(cfg *aws.Config, tables *glueTables, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, error) {
 	properties["warehouse"] = o.Warehouse
-	foreign := &foreignFields{seen: map[tableVersion]types.Table{}}
 	glueConfig := cfg.Copy()
-	glueConfig.APIOptions = append(slices.Clip(glueConfig.APIOptions), foreign.middleware)
+	glueConfig.APIOptions = append(slices.Clip(glueConfig.APIOptions), tables.middleware)
 	if o.AWS.GlueEndpoint != "" {
 		glueConfig.BaseEndpoint = &o.AWS.GlueEndpoint
 	}
@@ -100,7 +111,7 @@ func openREST(ctx context.Context, cfg *aws.Config, o CatalogOptions, properties
 		return nil, nil, err
 	}
 	properties["snapshot-loading-mode"] = "all" // Expiry and the removal of objects must see every snapshot.
-	options = append(options, rest.WithAdditionalProps(properties), rest.WithAwsConfig(*cfg))
+	options = append(options, rest.WithAdditionalProps(properties), rest.WithAwsConfig(*cfg), rest.WithTransportFactory(stayingTransport))
 	if o.Warehouse != "" {
 		options = append(options, rest.WithWarehouseLocation(o.Warehouse))
 	}

@@ -19,21 +19,20 @@ import (
 // down: ErrStandDown. So it does after an operator's decision: that may have brought rows back whose files this owner had given
 // up. A head on which rows were changed by others, or that an operator paused, halts the table.
 func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) error {
+	if st.hopeless(o.meta) {
+		for _, path := range st.written {
+			t.remove(path)
+		}
+		if d != nil {
+			d.sent = false
+		}
+	}
 	h := t.historyOf(ctx, o.meta)
 	follows := true
 	if !samePin(o.meta, t.o.Ref, st) {
-		var known bool
 		var err error
-		if follows, known, err = t.follows(st, h); err != nil {
+		if follows, err = t.follows(st, h); err != nil {
 			return err
-		}
-		if known { // The head moved past the pin without this attempt: its objects are nobody's.
-			for _, path := range st.written {
-				t.remove(path)
-			}
-			if d != nil {
-				d.sent = false
-			}
 		}
 	}
 	mark, err := resume(h, t.o.Ref)
@@ -63,11 +62,18 @@ func (t *Table) catchUp(ctx context.Context, st *staged, o outcome, d *Draft) er
 	return t.reindex(ctx, l)
 }
 
-// follows reports whether the present head descends from the pinned one, and whether its ancestry could be told.
-func (t *Table) follows(st *staged, h *history) (yes, known bool, err error) {
+// hopeless reports whether no copy of the request can ever land, so that its objects are nobody's (I5). That another snapshot is
+// the head does not say so: a rollback may bring the pinned one back. A sequence number that was used up never comes back; but
+// the first snapshot of a line is accepted with any.
+func (st *staged) hopeless(meta icetable.Metadata) bool {
+	return st.snapshot.ParentSnapshotID != nil && meta.LastSequenceNumber() >= st.snapshot.SequenceNumber
+}
+
+// follows reports whether the present head is known to descend from the pinned one.
+func (t *Table) follows(st *staged, h *history) (bool, error) {
 	head := h.meta.SnapshotByName(t.o.Ref)
 	if head == nil || st.snapshot.ParentSnapshotID == nil {
-		return false, false, nil
+		return false, nil
 	}
 	return h.descends(head.SnapshotID, *st.snapshot.ParentSnapshotID)
 }

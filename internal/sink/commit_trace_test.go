@@ -91,6 +91,7 @@ func (tr *tracer) skip(act func()) {
 }
 
 func (tr *tracer) commit(d *datadriven.TestData) {
+	tr.settled = maps.Clone(tr.truth)
 	for line := range strings.Lines(d.Input) {
 		var id int64
 		var name string
@@ -157,7 +158,7 @@ func (tr *tracer) fate(d *datadriven.TestData, arg datadriven.CmdArg, crash func
 			rival := tr.rival()
 			rival.upsert(9, "rival")
 			rival.commit()
-			tr.truth = rival.truth
+			tr.truth = tr.settled
 		})
 	case "reply=lost":
 		return meets("it is done, its reply is lost", wiretest.DoThenDrop())
@@ -206,4 +207,3 @@ func (tr *tracer) report() {
 		tr.add("left behind: %s", strings.Join(orphans, ", "))
 	}
 }
-

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -12,8 +11,7 @@ import (
 	"github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
 
-	"github.com/cdcd-project/cdcd/internal/bookmark"
-	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // meddling lets a test step in at the next commit request: act does the request as it sees fit.
@@ -32,7 +30,7 @@ func (m *meddling) CommitTable(ctx context.Context, ident table.Identifier, reqs
 	return do()
 }
 
-var errLostReply = errors.New("connection reset by peer")
+var errLostReply = wiretest.ErrNoReply
 
 // newMeddledWriter returns a writer whose table has three customers, and the catalog to meddle with.
 func newMeddledWriter(t *testing.T) (*writer, *meddling) {
@@ -46,92 +44,6 @@ func newMeddledWriter(t *testing.T) (*writer, *meddling) {
 	}
 	w.commit()
 	return w, m
-}
-
-func TestLostReplyOfACommitThatLandedCountsOnce(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	m.act = func(do func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-		if _, _, err := do(); err != nil {
-			t.Error(err)
-		}
-		return nil, "", errLostReply
-	}
-	before := len(w.table.meta.Snapshots())
-	w.upsert(1, "x")
-	w.commit()
-	if n := len(w.table.meta.Snapshots()); n != before+1 {
-		t.Errorf("%d snapshots, want %d (I5)", n, before+1)
-	}
-	w.check(m)
-}
-
-func TestRefusedCommitIsSentAgain(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	m.act = func(func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-		return nil, "", errLostReply
-	}
-	w.upsert(1, "x")
-	w.commit()
-	w.check(m)
-}
-
-func TestCommitThatLandsAfterItWasSentAgainLandsOnce(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	m.act = func(first func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-		m.act = func(func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-			meta, location, err := first() // The first request arrives while the second is on its way.
-			if err != nil {
-				t.Error(err)
-			}
-			_, _ = meta, location
-			return nil, "", errLostReply
-		}
-		return nil, "", errLostReply
-	}
-	before := len(w.table.meta.Snapshots())
-	w.upsert(1, "x")
-	w.commit()
-	if n := len(w.table.meta.Snapshots()); n != before+1 {
-		t.Errorf("%d snapshots, want %d (I5)", n, before+1)
-	}
-	w.check(m)
-}
-
-func TestWriterStandsDownWhenAnotherMovedTheBookmark(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	other, err := w.table.s.Open(t.Context(), w.table.o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	zombie := &writer{tb: t, ctx: t.Context(), table: other, draft: other.Draft(), batch: w.batch, next: w.next, truth: map[string]string{}}
-	w.upsert(1, "x")
-	w.commit()
-	zombie.reset()
-	zombie.upsert(1, "stale")
-	if _, err := other.Commit(t.Context(), zombie.change()); !errors.Is(err, ErrStandDown) {
-		t.Fatalf("the zombie's commit ended with %v, want ErrStandDown (I2)", err)
-	}
-	w.check(m)
-}
-
-func TestCommitIsRestagedOnACompactedHead(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	w.upsert(1, "x") // Two data files, and a position delete.
-	w.commit()
-	m.act = func(do func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-		compact(t, m.Catalog, w.table.ident)
-		return do()
-	}
-	w.upsert(2, "y") // Its old row stands in a file that is gone by now.
-	w.delete(0)
-	done := w.commit()
-	if done.Attempts != 2 {
-		t.Errorf("%d attempts, want 2", done.Attempts)
-	}
-	w.check(m)
-	w.upsert(1, "z")
-	w.commit()
-	w.check(m)
 }
 
 // compact rewrites all data files into one, as other engines do: a replace without cdcd's bookmark.
@@ -152,23 +64,6 @@ func compact(t *testing.T, cat catalog.Catalog, ident table.Identifier) {
 	}
 	if _, err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestForeignRowsHaltTheTable(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	m.act = func(do func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-		appendCustomer(t, m.Catalog, w.table.ident, 77)
-		return do()
-	}
-	w.upsert(2, "y")
-	_, err := w.table.Commit(t.Context(), w.change())
-	if h, ok := errors.AsType[*halt.Error](err); !ok || h.Reason != halt.ForeignRows {
-		t.Fatalf("commit ended with %v, want foreign_rows", err)
-	}
-	_, err = w.table.s.Open(t.Context(), w.table.o)
-	if h, ok := errors.AsType[*halt.Error](err); !ok || h.Reason != halt.ForeignRows {
-		t.Fatalf("opening ended with %v, want foreign_rows", err)
 	}
 }
 
@@ -256,30 +151,5 @@ func TestOperatorsRollbackTakesTheBookmarkBack(t *testing.T) {
 	}
 	if reopened.Rows() != 3 {
 		t.Errorf("%d rows, want 3", reopened.Rows())
-	}
-}
-
-// A commit that landed unseen, and that another writer has gone on from since, is the past: whoever made it must not go on
-// from its own bookmark, or what the other one committed is applied twice (I2).
-func TestCommitThatARivalHasGoneOnFromStandsDown(t *testing.T) {
-	w, m := newMeddledWriter(t)
-	m.act = func(do func() (table.Metadata, string, error)) (table.Metadata, string, error) {
-		if _, _, err := do(); err != nil {
-			t.Error(err)
-		}
-		rival, err := w.table.s.Open(t.Context(), w.table.o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		mark := bookmark.Bookmark{Cluster: "c"}
-		mark.Set("t", "id", bookmark.Partition{Next: 100, Epoch: -1})
-		if _, err := rival.Commit(t.Context(), Change{Bookmark: mark}); err != nil {
-			t.Error(err)
-		}
-		return nil, "", errLostReply
-	}
-	w.upsert(2, "b")
-	if _, err := w.table.Commit(t.Context(), w.change()); !errors.Is(err, ErrStandDown) {
-		t.Errorf("Commit returned %v, want ErrStandDown: the bookmark is %s now", err, w.table.Bookmark())
 	}
 }

@@ -59,6 +59,9 @@ func (t *Table) Commit(ctx context.Context, c Change) (Committed, error) {
 		if err != nil {
 			return Committed{}, err
 		}
+		if outcome.landed || st.hopeless(outcome.meta) {
+			t.removeSentMetadata(outcome)
+		}
 		if outcome.landed {
 			done, err := t.land(ctx, st, outcome, c)
 			done.Attempts, done.Duration = attempt, time.Since(started)
@@ -108,24 +111,26 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 		}
 		t.log.Warn("retried commit", "attempt", attempt, "snapshot_id", st.snapshot.SnapshotID, "err", err)
 		loaded, loadErr := t.load(ctx)
-		if loadErr != nil {
+		switch {
+		case noTable(loadErr):
+			return outcome{}, halt.Newf(halt.TableDropped, hintDropped, "the table was dropped: %w", loadErr)
+		case loadErr != nil:
 			return outcome{}, unsettled(ctx, loadErr)
 		}
 		now := loaded.Metadata()
 		switch {
 		case now.TableUUID() != t.meta.TableUUID():
-			return outcome{}, halt.Newf(halt.TableDropped, "Rebuild the table, or remove it from the configuration.",
-				"the table was dropped and created again")
+			return outcome{}, halt.Newf(halt.TableDropped, hintDropped, "the table was dropped and created again")
 		case now.SnapshotByID(st.snapshot.SnapshotID) != nil:
 			t.count(outcomeCommitted)
 			return outcome{landed: true, loaded: loaded, meta: now, location: loaded.MetadataLocation()}, nil
 		case !samePin(now, t.o.Ref, st), now.LastSequenceNumber() >= st.snapshot.SequenceNumber,
 			now.CurrentSchema().ID != t.meta.CurrentSchema().ID, now.DefaultPartitionSpec() != t.meta.DefaultPartitionSpec():
 			t.count(outcomeConflict)
-			return outcome{loaded: loaded, meta: now}, nil
+			return outcome{loaded: loaded, meta: now, location: loaded.MetadataLocation()}, nil
 		}
-		if denied, ok := errors.AsType[*halt.Error](accessDenied(err)); ok {
-			return outcome{}, denied // Nothing was done, and repeating it does not help.
+		if refused := refusal(err, attempt); refused != nil {
+			return outcome{}, refused // Nothing was done, and repeating it does not help.
 		}
 		t.count(outcomeUnknown)
 		if err := sleep(ctx, wait); err != nil {
@@ -133,6 +138,24 @@ func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
 		}
 		wait = min(2*wait, BackoffMax)
 	}
+}
+
+const hintDropped = "Rebuild the table, or remove it from the configuration."
+
+// refusalsMax is how many requests the catalog may call invalid in one commit before that is believed: a gateway on the way
+// may say so for a moment.
+const refusalsMax = 5
+
+// refusal returns the halt that a refused request means, or nil if it is worth repeating.
+func refusal(err error, attempt int) error {
+	if denied, ok := errors.AsType[*halt.Error](accessDenied(err)); ok {
+		return denied
+	}
+	if attempt >= refusalsMax && invalidRequest(err) {
+		return halt.Newf(halt.InvalidTable, "Read what the catalog says about the table: it may hold a limit that the table has reached, such as the size of its "+
+			"parameters, or a rule that the commit breaks. Restart cdcd when that is mended.", "the catalog refuses the commit: %w", err)
+	}
+	return nil
 }
 
 // request sends the commit request once.

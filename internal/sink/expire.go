@@ -145,3 +145,21 @@ func (t *Table) remove(path string) {
 // maxFileAge is the age from which the files of a draft are not committed any more: a third of the three days after
 // which other tools' removal of orphan files may take them.
 const maxFileAge = 24 * time.Hour
+
+// removeSentMetadata removes the metadata.json files of attempts that came to nothing. The table has moved on since they were made,
+// and the catalog takes an attempt only on the version of the table that it was made for: none of them can become the table's.
+func (t *Table) removeSentMetadata(o outcome) {
+	c, ok := t.s.o.Catalog.(*Catalog)
+	if !ok {
+		return
+	}
+	kept := map[string]bool{o.location: true}
+	for e := range o.meta.PreviousFiles() {
+		kept[e.MetadataFile] = true
+	}
+	for _, location := range c.sentMetadata(t.ident) {
+		if !kept[location] {
+			t.remove(location)
+		}
+	}
+}

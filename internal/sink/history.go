@@ -76,19 +76,15 @@ func (h *history) parent(s *icetable.Snapshot) (*icetable.Snapshot, error) {
 	return h.snapshot(*s.ParentSnapshotID)
 }
 
-// descends reports whether ancestor is the snapshot id or one of its ancestors, and whether the walk could tell: it
-// cannot if it met a snapshot first of which nothing is known.
-func (h *history) descends(id, ancestor int64) (yes, known bool, err error) {
+// descends reports whether ancestor is known to be the snapshot id or one of its ancestors.
+func (h *history) descends(id, ancestor int64) (bool, error) {
 	for {
 		if id == ancestor {
-			return true, true, nil
+			return true, nil
 		}
 		s, err := h.snapshot(id)
-		if s == nil || err != nil {
-			return false, false, err
-		}
-		if s.ParentSnapshotID == nil {
-			return false, true, nil
+		if s == nil || err != nil || s.ParentSnapshotID == nil {
+			return false, err
 		}
 		id = *s.ParentSnapshotID
 	}

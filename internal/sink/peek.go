@@ -2,11 +2,9 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/apache/iceberg-go/catalog"
 	iceio "github.com/apache/iceberg-go/io"
 	"github.com/google/uuid"
 
@@ -17,7 +15,7 @@ import (
 // are ErrNoTable, a *halt.Error, or what the catalog said.
 func (s *Sink) Peek(ctx context.Context, o TableOptions) (mark bookmark.Bookmark, records string, err error) {
 	loaded, err := s.o.Catalog.LoadTable(ctx, strings.Split(o.Name, "."))
-	if errors.Is(err, catalog.ErrNoSuchTable) || errors.Is(err, catalog.ErrNoSuchNamespace) {
+	if noTable(err) {
 		return mark, "", fmt.Errorf("load table %s: %w", o.Name, ErrNoTable)
 	}
 	if err != nil {

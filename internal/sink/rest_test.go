@@ -1,8 +1,7 @@
 package sink
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
-	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/resttest"
 	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
@@ -32,227 +30,6 @@ func newRESTWriterIn(t *testing.T, server *resttest.Server, o CatalogOptions) (*
 	})
 	s := New(Options{Catalog: cat, Version: "test", Delete: true, Backoff: time.Millisecond, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	return newWriterIn(cat.Context(t.Context()), t, s, customerOptions()), cat
-}
-
-// newRESTWriter returns a writer whose table has three customers.
-func newRESTWriter(t *testing.T) (*writer, *resttest.Server, *Catalog) {
-	t.Helper()
-	server := resttest.Start(t)
-	w, cat := newRESTWriterIn(t, server, CatalogOptions{})
-	for id, name := range []string{"a", "b", "c"} {
-		w.upsert(int64(id), name)
-	}
-	w.commit()
-	server.Reset()
-	return w, server, cat
-}
-
-// A success that is reported as a failure, or not at all, is found in the table by its snapshot id.
-func TestRESTLostReplyCountsOnce(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	for name, verdict := range map[string]wiretest.Verdict{
-		"500":                wiretest.DoThenRefuse(http.StatusInternalServerError, resttest.CommitStateUnknownException),
-		"502":                wiretest.DoThenRefuse(http.StatusBadGateway, resttest.CommitStateUnknownException),
-		"503":                wiretest.DoThenRefuse(http.StatusServiceUnavailable, resttest.SlowDownException),
-		"504":                wiretest.DoThenRefuse(http.StatusGatewayTimeout, resttest.CommitStateUnknownException),
-		"409 of a proxy":     wiretest.DoThenRefuse(http.StatusConflict, resttest.CommitFailedException),
-		"connection dropped": wiretest.DoThenDrop(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			server.Reset()
-			server.OnRequest(wiretest.Meet("updateTable", verdict))
-			before := len(w.table.meta.Snapshots())
-			w.upsert(1, name)
-			w.commit()
-			w.check(cat)
-			if n := len(w.table.meta.Snapshots()); n != before+1 {
-				t.Errorf("%d snapshots, want %d (I5)", n, before+1)
-			}
-			if n := wiretest.Count(server.Requests(), "updateTable"); n != 1 {
-				t.Errorf("updateTable was called %d times, want once", n)
-			}
-		})
-	}
-}
-
-// The first request arrives after the door has sent it again.
-func TestRESTCommitThatLandsAfterItWasSentAgainLandsOnce(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	var first *wiretest.Request
-	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
-		if r.Operation != "updateTable" {
-			return wiretest.Do()
-		}
-		if first == nil {
-			first = r
-			return wiretest.Drop()
-		}
-		server.OnRequest(nil)
-		resp, err := http.Post(server.URL()+"/v1/namespaces/salesdb/tables/customer", "application/json", strings.NewReader(string(first.Body)))
-		if err != nil {
-			t.Error(err)
-			return wiretest.Drop()
-		}
-		resp.Body.Close()
-		return wiretest.Do()
-	})
-	before := len(w.table.meta.Snapshots())
-	w.upsert(1, "x")
-	w.commit()
-	w.check(cat)
-	if n := len(w.table.meta.Snapshots()); n != before+1 {
-		t.Errorf("%d snapshots, want %d (I5)", n, before+1)
-	}
-	if n := wiretest.Count(server.Requests(), "updateTable"); n != 3 {
-		t.Errorf("updateTable was called %d times, want 3", n)
-	}
-}
-
-func TestRESTRefusalsAreRetried(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	for name, verdict := range map[string]wiretest.Verdict{
-		"429":     wiretest.Refuse(http.StatusTooManyRequests, "TooManyRequestsException"),
-		"500":     wiretest.Refuse(http.StatusInternalServerError, resttest.InternalServerError),
-		"502":     wiretest.Refuse(http.StatusBadGateway, resttest.CommitStateUnknownException),
-		"503":     wiretest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException),
-		"504":     wiretest.Refuse(http.StatusGatewayTimeout, resttest.CommitStateUnknownException),
-		"409":     wiretest.Refuse(http.StatusConflict, resttest.CommitFailedException),
-		"dropped": wiretest.Drop(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			server.Reset()
-			server.OnRequest(wiretest.Meet("updateTable", verdict))
-			w.upsert(1, name)
-			w.commit()
-			w.check(cat)
-			if n := wiretest.Count(server.Requests(), "updateTable"); n != 2 {
-				t.Errorf("updateTable was called %d times, want twice", n)
-			}
-			server.OnRequest(wiretest.Meet("loadTable", verdict))
-			if _, err := w.table.s.Open(w.ctx, w.table.o); err != nil {
-				t.Errorf("opening ended with %v", err)
-			}
-		})
-	}
-}
-
-// Every step of a creation may fail once, done or not.
-func TestRESTCreationIsRepeated(t *testing.T) {
-	for _, operation := range []string{"namespaceExists", "createNamespace", "createTable", "loadTable"} {
-		for name, verdict := range map[string]wiretest.Verdict{
-			"refused":         wiretest.Refuse(http.StatusServiceUnavailable, resttest.SlowDownException),
-			"done and lost":   wiretest.DoThenDrop(),
-			"done and failed": wiretest.DoThenRefuse(http.StatusInternalServerError, resttest.InternalServerError),
-		} {
-			t.Run(operation+" "+name, func(t *testing.T) {
-				server := resttest.Start(t)
-				server.OnRequest(wiretest.Meet(operation, verdict))
-				w, cat := newRESTWriterIn(t, server, CatalogOptions{})
-				w.upsert(1, "a")
-				w.commit()
-				w.check(cat)
-			})
-		}
-	}
-}
-
-func TestRESTCommitIsRestagedOnACompactedHead(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	w.upsert(1, "x") // Two data files, and a position delete.
-	w.commit()
-	meddleREST(server, func() { compact(t, cat, w.table.ident) })
-	w.upsert(2, "y") // Its old row stands in a file that is gone by now.
-	w.delete(0)
-	if done := w.commit(); done.Attempts != 2 {
-		t.Errorf("%d attempts, want 2", done.Attempts)
-	}
-	w.check(cat)
-}
-
-func TestRESTWriterStandsDownWhenAnotherMovedTheBookmark(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	other, err := w.table.s.Open(t.Context(), w.table.o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	zombie := &writer{tb: t, ctx: t.Context(), table: other, batch: w.batch, next: w.next, truth: map[string]string{}}
-	w.upsert(1, "x")
-	w.commit()
-	zombie.reset()
-	zombie.upsert(1, "stale")
-	if _, err := other.Commit(t.Context(), zombie.change()); !errors.Is(err, ErrStandDown) {
-		t.Fatalf("the zombie's commit ended with %v, want ErrStandDown (I2)", err)
-	}
-	if last := lastREST(server, "updateTable"); last.Status != http.StatusConflict || last.Applied {
-		t.Errorf("the zombie's request was answered with %d", last.Status)
-	}
-	w.check(cat)
-}
-
-// A reply is lost, and before the door looks into the table another tool has moved the head on.
-func TestRESTLostReplyBelowAnotherHeadCountsOnce(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	w.upsert(1, "x")
-	w.commit()
-	sent := false
-	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
-		switch {
-		case r.Operation == "updateTable" && !sent:
-			sent = true
-			return wiretest.DoThenDrop()
-		case r.Operation == "loadTable" && sent:
-			server.OnRequest(nil)
-			compact(t, cat, w.table.ident)
-		}
-		return wiretest.Do()
-	})
-	w.upsert(2, "y")
-	w.commit()
-	w.check(cat)
-	w.upsert(2, "z")
-	w.commit()
-	w.check(cat)
-}
-
-func TestRESTDroppedTableHalts(t *testing.T) {
-	w, server, cat := newRESTWriter(t)
-	meddleREST(server, func() {
-		if err := cat.DropTable(t.Context(), w.table.ident); err != nil {
-			t.Error(err)
-		}
-		if _, err := cat.CreateTable(t.Context(), w.table.ident, w.table.meta.CurrentSchema()); err != nil {
-			t.Error(err)
-		}
-	})
-	w.upsert(1, "x")
-	_, err := w.table.Commit(w.ctx, w.change())
-	if h, ok := errors.AsType[*halt.Error](err); !ok || h.Reason != halt.TableDropped {
-		t.Fatalf("commit ended with %v, want table_dropped", err)
-	}
-}
-
-func TestRESTAccessDeniedHalts(t *testing.T) {
-	w, server, _ := newRESTWriter(t)
-	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
-	defer cancel()
-	for _, operation := range []string{"updateTable", "loadTable"} {
-		server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
-			if r.Operation == operation {
-				return wiretest.Refuse(http.StatusForbidden, resttest.NotAuthorizedException)
-			}
-			return wiretest.Do()
-		})
-		var err error
-		if operation == "loadTable" {
-			_, err = w.table.s.Open(ctx, w.table.o)
-		} else {
-			w.upsert(1, "x")
-			_, err = w.table.Commit(ctx, w.change())
-		}
-		if h, ok := errors.AsType[*halt.Error](err); !ok || h.Reason != halt.AccessDenied {
-			t.Errorf("%s: ended with %v, want access_denied", operation, err)
-		}
-	}
 }
 
 func TestRESTCredentialAndToken(t *testing.T) {
@@ -300,6 +77,49 @@ func TestRESTTokenServerOfItsOwn(t *testing.T) {
 	}
 	if wiretest.Count(issuer.Requests(), "getToken") == 0 || wiretest.Count(server.Requests(), "getToken") != 0 {
 		t.Errorf("the issuer was asked %v, the catalog %v", issuer.Requests(), server.Requests())
+	}
+}
+
+// Credentials, secrets and commits are for the configured host, whatever that says.
+func TestRESTRedirectsToAnotherHostAreNotFollowed(t *testing.T) {
+	for _, operation := range []string{"getToken", "getConfig", "loadTable", "updateTable"} {
+		for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+			t.Run(fmt.Sprint(operation, " ", status), func(t *testing.T) {
+				server := resttest.StartWith(t, resttest.Options{Credential: "cdcd:secret"})
+				redirect := wiretest.Refuse(status, "Redirect").With("Location", elsewhere(t).URL+"/v1/anything")
+				o := CatalogOptions{Type: "rest", URI: server.URL(), Credential: "cdcd:secret"}
+				if strings.HasPrefix(operation, "get") {
+					server.OnRequest(wiretest.Always(operation, redirect))
+					if _, err := OpenCatalog(t.Context(), o); err == nil || !strings.Contains(err.Error(), "redirects to") {
+						t.Errorf("opening ended with %v", err)
+					}
+					return
+				}
+				w, cat := newRESTWriterIn(t, server, o)
+				server.OnRequest(wiretest.Meet(operation, redirect))
+				w.upsert(1, "a")
+				w.commit()
+				if _, err := w.table.s.Open(w.ctx, w.table.o); err != nil {
+					t.Error(err)
+				}
+				w.check(cat)
+			})
+		}
+	}
+}
+
+// A catalog may send its clients from one of its paths to another.
+func TestRESTRedirectsOnTheHostAreFollowed(t *testing.T) {
+	server := resttest.StartWith(t, resttest.Options{Credential: "cdcd:secret"})
+	w, cat := newRESTWriterIn(t, server, CatalogOptions{Credential: "cdcd:secret"})
+	server.Reset()
+	server.OnRequest(wiretest.Meet("updateTable", wiretest.Refuse(http.StatusTemporaryRedirect, "Redirect").
+		With("Location", "/v1/namespaces/salesdb/tables/customer")))
+	w.upsert(1, "a")
+	w.commit()
+	w.check(cat)
+	if n := wiretest.Count(server.Requests(), "loadTable"); n != 1 { // That of check.
+		t.Errorf("the table was loaded %d times, want once: the commit was not redirected", n)
 	}
 }
 
@@ -398,25 +218,4 @@ func TestRESTVendedCredentialsAreRenewed(t *testing.T) {
 	if len(signers) < 2 {
 		t.Errorf("files were written with the credentials %v, want those of the second vending as well", signers)
 	}
-}
-
-// meddleREST lets something happen between the next commit's staging and its request.
-func meddleREST(server *resttest.Server, act func()) {
-	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
-		if r.Operation == "updateTable" {
-			server.OnRequest(nil)
-			act()
-		}
-		return wiretest.Do()
-	})
-}
-
-func lastREST(server *resttest.Server, operation string) wiretest.Request {
-	var last wiretest.Request
-	for _, r := range server.Requests() {
-		if r.Operation == operation {
-			last = r
-		}
-	}
-	return last
 }

@@ -97,7 +97,7 @@ func bounded(ctx context.Context, f func(context.Context) error) error {
 // may be gone because another owner moved the table on; opening the table again tells.
 func permanent(err error) bool {
 	_, halted := errors.AsType[*halt.Error](err)
-	return halted || errors.Is(err, catalog.ErrNoSuchTable) || errors.Is(err, catalog.ErrNoSuchNamespace) || errors.Is(err, fs.ErrNotExist)
+	return halted || noTable(err) || errors.Is(err, fs.ErrNotExist)
 }
 
 // sleep waits for about d, or until ctx ends; it then returns ctx's cause.

@@ -82,7 +82,7 @@ func (s *Sink) Open(ctx context.Context, o TableOptions) (*Table, error) {
 	s.metrics.start(o.Name)
 	started := time.Now()
 	loaded, err := t.load(ctx)
-	if errors.Is(err, catalog.ErrNoSuchTable) || errors.Is(err, catalog.ErrNoSuchNamespace) {
+	if noTable(err) {
 		return nil, fmt.Errorf("open table %s: %w", o.Name, ErrNoTable)
 	}
 	if err == nil {
@@ -96,6 +96,11 @@ func (s *Sink) Open(ctx context.Context, o TableOptions) (*Table, error) {
 		"duration_ms", time.Since(started).Milliseconds())
 	t.report()
 	return t, nil
+}
+
+// noTable reports whether the catalog says that there is no such table.
+func noTable(err error) bool {
+	return errors.Is(err, catalog.ErrNoSuchTable) || errors.Is(err, catalog.ErrNoSuchNamespace)
 }
 
 // Close gives the index's memory back to the budget. The table must not be used any more.

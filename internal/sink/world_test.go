@@ -26,20 +26,34 @@ type world struct {
 	t        *testing.T
 	kind     string
 	cat      catalog.Catalog
-	desks    []*wiretest.Desk // The catalog's, and the storage's if that has its own.
-	commitOp string           // What the protocol calls the request that commits, ...
-	loadOp   string           // ... and the one that loads a table.
-	objects  func() []string  // All objects, by the URLs that tables know them by.
+	desks    []*wiretest.Desk  // The catalog's, and the storage's if that has its own.
+	commitOp string            // What the protocol calls the request that commits, ...
+	loadOp   string            // ... and the one that loads a table.
+	objects  func() []string   // All objects, by the URLs that tables know them by.
+	settled  map[string]string // The rows that readers have to see, whatever becomes of the writer's batch.
 	registry *prometheus.Registry
+
+	hook   func(*wiretest.Request) wiretest.Verdict // Asked while the world is made.
+	away   bool                                     // Somebody else uses the catalog.
+	others int                                      // Commit requests that were somebody else's.
+	late   []func() wiretest.Outcome                // Requests that are still on their way when the commit has ended.
 }
 
 // worldKinds are the kinds of world that exist.
 func worldKinds() []string { return []string{"sql", "glue", "rest"} }
 
+const kmsKey = "arn:aws:kms:eu-central-1:123456789012:key/cdcd"
+
 // newWorld returns a world whose table exists and is empty.
 func newWorld(t *testing.T, kind string) *world {
 	t.Helper()
-	w := &world{t: t, kind: kind, registry: prometheus.NewRegistry()}
+	return newWorldUnder(t, kind, nil)
+}
+
+// newWorldUnder returns a world in whose making a hook is asked about each request to the catalog.
+func newWorldUnder(t *testing.T, kind string, hook func(*wiretest.Request) wiretest.Verdict) *world {
+	t.Helper()
+	w := &world{t: t, kind: kind, registry: prometheus.NewRegistry(), hook: hook}
 	switch kind {
 	case "sql":
 		w.openSQL()
@@ -48,6 +62,7 @@ func newWorld(t *testing.T, kind string) *world {
 	case "rest":
 		w.openREST()
 	}
+	w.heal()
 	return w
 }
 
@@ -93,9 +108,9 @@ func (w *world) openGlue() {
 
 func (w *world) openREST() {
 	w.commitOp, w.loadOp = "updateTable", "loadTable"
-	server := resttest.StartWith(w.t, resttest.Options{Warehouse: "s3://lake/cdc"})
+	server := resttest.StartWith(w.t, resttest.Options{Warehouse: "s3://lake/cdc", Credential: "cdcd:secret"})
 	w.desks = append(w.desks, &server.Desk)
-	w.open(CatalogOptions{Type: "rest", URI: server.URL(), AWS: awsOptions(w.openS3())})
+	w.open(CatalogOptions{Type: "rest", URI: server.URL(), Credential: "cdcd:secret", AWS: awsOptions(w.openS3())})
 }
 
 func awsOptions(server *awstest.Server) AWSOptions {
@@ -103,6 +118,7 @@ func awsOptions(server *awstest.Server) AWSOptions {
 }
 
 func (w *world) open(o CatalogOptions) {
+	w.onCatalog(w.hook)
 	cat, err := OpenCatalog(w.t.Context(), o)
 	if err != nil {
 		w.t.Fatal(err)
@@ -121,11 +137,6 @@ func (w *world) open(o CatalogOptions) {
 // onCatalog has a hook asked about each request to the catalog.
 func (w *world) onCatalog(decide func(*wiretest.Request) wiretest.Verdict) {
 	w.desks[0].OnRequest(decide)
-}
-
-// onStorage has a hook asked about each request to storage; where both have one desk, also to the catalog.
-func (w *world) onStorage(decide func(*wiretest.Request) wiretest.Verdict) {
-	w.desks[len(w.desks)-1].OnRequest(decide)
 }
 
 // heal lets all further requests be done.
@@ -174,7 +185,10 @@ func (w *world) rival() *writer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r := &writer{tb: w.t, ctx: w.ctx, table: opened, batch: merge.NewBatch(opened.Schema()), next: w.next, truth: w.truth}
+	r := &writer{tb: w.t, ctx: w.ctx, table: opened, batch: merge.NewBatch(opened.Schema()), truth: w.settled}
+	if p, ok := opened.Bookmark().Partition("t", 0); ok {
+		r.next = p.Next
+	}
 	r.reset()
 	return r
 }
@@ -197,7 +211,7 @@ func (w *world) checkFiles() (orphans []string) {
 	for _, path := range w.objects() {
 		there[path] = true
 	}
-	for _, path := range referenced(w.t, w.ctx, w.load()) {
+	for _, path := range referenced(w.ctx, w.t, w.load()) {
 		if !there[path] {
 			w.t.Errorf("%s %s is referred to, and is not there", kindOf(path), path)
 		}
@@ -211,7 +225,7 @@ func (w *world) checkFiles() (orphans []string) {
 }
 
 // referenced lists the objects that a table needs.
-func referenced(t *testing.T, ctx context.Context, loaded *table.Table) []string {
+func referenced(ctx context.Context, t *testing.T, loaded *table.Table) []string {
 	t.Helper()
 	fsys, err := loaded.FS(ctx)
 	if err != nil {
