@@ -119,6 +119,7 @@ func (t *Table) createDataFile(target schemaTarget) (*dataWriter, error) {
 	w.pq, err = pqarrow.NewFileWriter(target.arrow, w.out, parquet.NewWriterProperties(properties...), pqarrow.DefaultWriterProps())
 	if err != nil {
 		w.abort()
+		t.remove(path)
 		return nil, fmt.Errorf("create data file %s: %w", path, err)
 	}
 	return w, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/apache/iceberg-go"
 	iceio "github.com/apache/iceberg-go/io"
@@ -53,7 +54,7 @@ func (t *Table) loadLive(ctx context.Context, snapshot *icetable.Snapshot) (*liv
 	if snapshot == nil {
 		return l, nil
 	}
-	list, err := t.read(ctx, "read manifest list", snapshot.ManifestList)
+	list, err := t.read(ctx, "read manifest list", snapshot.ManifestList, sizeUnknown)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +75,27 @@ func (t *Table) loadLive(ctx context.Context, snapshot *icetable.Snapshot) (*liv
 		}
 	}
 	slices.SortStableFunc(l.deletes, func(a, b *deleteFile) int { return int(a.sequence - b.sequence) })
-	return l, nil
+	return l, l.checkTotals(snapshot)
+}
+
+// checkTotals compares the live files with what a snapshot of ours says about them. Nothing else tells that a manifest list is
+// whole: one that was cut off between two blocks reads as a shorter one, and the index would lose all keys of what is missing (I4).
+func (l *live) checkTotals(snapshot *icetable.Snapshot) error {
+	summary := summaryOf(snapshot).Properties
+	if summary[keyBookmark] == "" {
+		return nil // Others need not count, nor count right.
+	}
+	for key, n := range map[string]int{"total-data-files": len(l.data), "total-delete-files": len(l.deletes)} {
+		if want := summary[key]; want != strconv.Itoa(n) {
+			return fmt.Errorf("read manifest list %s: it leads to %s = %d, and the summary of snapshot %d says %q: the object is damaged",
+				snapshot.ManifestList, key, n, snapshot.SnapshotID, want)
+		}
+	}
+	return nil
 }
 
 func (t *Table) loadManifest(ctx context.Context, f iceberg.ManifestFile) (*manifest, error) {
-	text, err := t.read(ctx, "read manifest", f.FilePath())
+	text, err := t.read(ctx, "read manifest", f.FilePath(), f.Length())
 	if err != nil {
 		return nil, err
 	}
@@ -148,10 +165,17 @@ func (t *Table) number(path string) uint32 {
 	return n
 }
 
-// read returns the contents of a file of the table, retrying for as long as ctx lives.
-func (t *Table) read(ctx context.Context, stage, path string) (text []byte, err error) {
+// sizeUnknown is the size of a file that nothing tells the size of.
+const sizeUnknown = -1
+
+// read returns the contents of a file of the table, retrying for as long as ctx lives. Contents of another size than the table's
+// metadata say are no contents: a part of a file may well read as a whole one.
+func (t *Table) read(ctx context.Context, stage, path string, size int64) (text []byte, err error) {
 	err = t.s.retry(ctx, t.log, stage, func(context.Context) error {
 		text, err = readFile(t.fs, path)
+		if err == nil && size != sizeUnknown && int64(len(text)) != size {
+			err = fmt.Errorf("got %d bytes, and the table's metadata say %d: the object is damaged, or was cut off on its way", len(text), size)
+		}
 		return err
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package sink
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -12,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/apache/iceberg-go"
 
 	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/merge/keyindex"
@@ -84,7 +86,7 @@ func (t *Table) loadDeletes(ctx context.Context, l *live, d *deleteFile, dead ma
 
 // positions calls f for each position of a delete file, in the file's order.
 func (t *Table) positions(ctx context.Context, d *deleteFile, f func(path string, pos int64) error) error {
-	return t.scan(ctx, d.file.FilePath(), []int{fieldIDFilePath, fieldIDPos}, func(columns []arrow.Array) error {
+	return t.scan(ctx, d.file, []int{fieldIDFilePath, fieldIDPos}, func(columns []arrow.Array) error {
 		paths, okPaths := columns[0].(*array.String)
 		positions, okPositions := columns[1].(*array.Int64)
 		if !okPaths || !okPositions {
@@ -102,7 +104,7 @@ func (t *Table) positions(ctx context.Context, d *deleteFile, f func(path string
 func (t *Table) indexFile(ctx context.Context, f *dataFile, dead map[int64]struct{}, index *keyindex.Index) error {
 	var key []byte
 	next := int64(0)
-	return t.scan(ctx, f.file.FilePath(), t.target.keyIDs, func(columns []arrow.Array) error {
+	return t.scan(ctx, f.file, t.target.keyIDs, func(columns []arrow.Array) error {
 		for i := range columns[0].Len() {
 			pos := next
 			next++
@@ -126,39 +128,56 @@ func (t *Table) indexFile(ctx context.Context, f *dataFile, dead map[int64]struc
 }
 
 // scan reads the columns with the given field ids of a Parquet file, batch by batch in row order. Storage troubles are
-// retried by reading the whole file before the first batch is handed out.
-func (t *Table) scan(ctx context.Context, path string, ids []int, f func(columns []arrow.Array) error) error {
-	text, err := t.read(ctx, "read file", path)
+// retried by reading the whole file before the first batch is handed out. A file with another number of rows than the table's
+// metadata say is an error.
+func (t *Table) scan(ctx context.Context, d iceberg.DataFile, ids []int, f func(columns []arrow.Array) error) error {
+	text, err := t.read(ctx, "read file", d.FilePath(), d.FileSizeBytes())
 	if err != nil {
 		return err
 	}
-	if err := scanParquet(ctx, text, ids, f); err != nil {
-		return fmt.Errorf("read file %s: %w", path, err)
+	rows := int64(0)
+	err = scanParquet(ctx, text, ids, func(columns []arrow.Array) error {
+		rows += int64(columns[0].Len())
+		return f(columns)
+	})
+	if err == nil && rows != d.Count() {
+		err = fmt.Errorf("it has %d rows, and the table's metadata say %d", rows, d.Count())
+	}
+	if err != nil {
+		return fmt.Errorf("read file %s: %w", d.FilePath(), err)
 	}
 	return nil
 }
 
+// scanParquet calls f with each batch of the columns with the given field ids.
 func scanParquet(ctx context.Context, text []byte, ids []int, f func(columns []arrow.Array) error) error {
-	pf, err := file.NewParquetReader(bytes.NewReader(text), file.WithReadProps(parquet.NewReaderProperties(memory.DefaultAllocator)))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = pf.Close() }() // Bytes in memory: nothing to fail.
-	reader, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: 64 << 10}, memory.DefaultAllocator)
-	if err != nil {
-		return err
-	}
-	leaves, order, err := leavesByFieldID(pf, ids)
-	if err != nil {
-		return err
-	}
-	records, err := reader.GetRecordReader(ctx, leaves, nil)
+	var order []int
+	records, err := guarded(func() (pqarrow.RecordReader, error) {
+		pf, err := file.NewParquetReader(bytes.NewReader(text), file.WithReadProps(parquet.NewReaderProperties(memory.DefaultAllocator)))
+		if err != nil {
+			return nil, err
+		}
+		reader, err := pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: 64 << 10}, memory.DefaultAllocator)
+		if err != nil {
+			return nil, err
+		}
+		leaves, places, err := leavesByFieldID(pf, ids)
+		if err != nil {
+			return nil, err
+		}
+		order = places
+		return reader.GetRecordReader(ctx, leaves, nil)
+	})
 	if err != nil {
 		return err
 	}
 	defer records.Release()
 	columns := make([]arrow.Array, len(ids))
-	for records.Next() {
+	for {
+		more, err := guarded(func() (bool, error) { return records.Next(), nil })
+		if !more || err != nil {
+			return errors.Join(err, records.Err())
+		}
 		batch := records.RecordBatch()
 		for i := range ids {
 			columns[i] = batch.Column(order[i])
@@ -167,7 +186,16 @@ func scanParquet(ctx context.Context, text []byte, ids []int, f func(columns []a
 			return err
 		}
 	}
-	return records.Err()
+}
+
+// guarded calls into the Parquet reader, which panics on some damaged files: that is this table's trouble, not the process's.
+func guarded[T any](f func() (T, error)) (v T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the file is damaged: the reader panicked: %v", r)
+		}
+	}()
+	return f()
 }
 
 // leavesByFieldID returns the leaf columns that carry the ids, in file order, and for each id the place of its column

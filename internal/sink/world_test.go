@@ -32,6 +32,8 @@ type world struct {
 	objects  func() []string   // All objects, by the URLs that tables know them by.
 	settled  map[string]string // The rows that readers have to see, whatever becomes of the writer's batch.
 	registry *prometheus.Registry
+	base     iceio.WriteFileIO // SQL: the storage without a desk before it.
+	aws      *awstest.Server   // Glue and REST.
 
 	hook   func(*wiretest.Request) wiretest.Verdict // Asked while the world is made.
 	away   bool                                     // Somebody else uses the catalog.
@@ -69,6 +71,7 @@ func newWorldUnder(t *testing.T, kind string, hook func(*wiretest.Request) wiret
 func (w *world) openSQL() {
 	w.commitOp, w.loadOp = "CommitTable", "LoadTable"
 	memory := iceio.NewMemFS()
+	w.base = memory
 	s, cat, desk := newTracedSink(w.t, memory, w.registry)
 	w.cat, w.desks, w.writer = cat, []*wiretest.Desk{desk}, newWriter(w.t, s, customerOptions())
 	w.objects = func() (paths []string) {
@@ -90,6 +93,7 @@ func (w *world) openS3() *awstest.Server {
 	server := awstest.Start(w.t)
 	server.Setenv(w.t)
 	server.CreateBucket("lake")
+	w.aws = server
 	w.desks = append(w.desks, &server.Desk)
 	w.objects = func() (paths []string) {
 		for _, key := range server.Keys("lake") {
