@@ -24,7 +24,8 @@ type world struct {
 	dir     string // Of this run: data, configurations, logs.
 	mariadb *mariadb
 	kafka   *kafka
-	glue    *glue // Nil unless the catalog was chosen.
+	moto    *moto // Nil unless a chosen catalog has its warehouse in S3.
+	rest    *rest // Nil unless the catalog was chosen.
 	readers []reader
 	report  report
 	options options
@@ -61,7 +62,7 @@ func main() {
 	}
 	lists["s"], lists["catalogs"], lists["readers"] = &o.scenarios, &o.catalogs, &o.readers
 	list("s", "a,b,e,g", "scenarios: a, b, c, d, e, g, s")
-	list("catalogs", "sql,glue", "catalogs: sql, glue")
+	list("catalogs", "sql,glue,rest", "catalogs: sql, glue, rest")
 	list("readers", "pyiceberg,spark,trino", "readers: pyiceberg, trino, spark")
 	flag.IntVar(&o.seconds, "seconds", 120, "how long the load of b and e lasts")
 	flag.StringVar(&o.capture, "capture", "", "folder to write the records and rows of c, d and a small b into")
@@ -132,8 +133,8 @@ func (w *world) run(ctx context.Context) error {
 		progress("everything still runs; interrupt to stop it")
 		<-ctx.Done()
 	}
-	if w.glue != nil {
-		failed = errors.Join(failed, w.glue.finish(w.logs))
+	if w.moto != nil {
+		failed = errors.Join(failed, w.moto.finish(w.logs))
 	}
 	return failed
 }
@@ -193,8 +194,13 @@ func (w *world) installAll(ctx context.Context) error {
 	if err := in.python(ctx, "pyiceberg"); err != nil {
 		return err
 	}
-	if slices.Contains(w.options.catalogs, "glue") {
+	if w.options.onAWS() {
 		if err := in.python(ctx, "moto"); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(w.options.catalogs, "rest") {
+		if err := in.maven(ctx, "rest", "copy-dependencies"); err != nil {
 			return err
 		}
 	}

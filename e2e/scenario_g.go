@@ -19,13 +19,13 @@ type maintainer interface {
 	expire(ctx context.Context, t *target, table string) error
 }
 
-func (t *trino) compact(ctx context.Context, _ *target, table string) error {
-	_, err := t.query(ctx, "ALTER TABLE "+quoted(table)+" EXECUTE optimize")
+func (t *trino) compact(ctx context.Context, to *target, table string) error {
+	_, err := t.query(ctx, "ALTER TABLE "+quoted(to, table)+" EXECUTE optimize")
 	return err
 }
 
-func (t *trino) expire(ctx context.Context, _ *target, table string) error {
-	_, err := t.query(ctx, "ALTER TABLE "+quoted(table)+" EXECUTE expire_snapshots(retention_threshold => '0s')")
+func (t *trino) expire(ctx context.Context, to *target, table string) error {
+	_, err := t.query(ctx, "ALTER TABLE "+quoted(to, table)+" EXECUTE expire_snapshots(retention_threshold => '0s')")
 	return err
 }
 
@@ -109,7 +109,7 @@ func (p *play) maintainUnderLoad(ctx context.Context, length time.Duration) erro
 	}
 }
 
-// maintain compacts and expires every table on Glue with every maintainer. A conflict with a commit of cdcd is
+// maintain compacts and expires every table in S3 with every maintainer. A conflict with a commit of cdcd is
 // counted if conflicts is given: the maintainer lost the race, as it may. Otherwise it is an error.
 func (p *play) maintain(ctx context.Context, conflicts *atomic.Int64) error {
 	for _, c := range p.daemons {

@@ -13,12 +13,13 @@ import (
 
 // A target is a catalog with a warehouse, as cdcd writes it and as the readers find it.
 type target struct {
-	name      string // "sql" or "glue".
+	name      string // "sql", "glue" or "rest".
 	config    string // The [catalog] and [aws] sections of cdcd's configuration.
 	env       []string
 	pyiceberg map[string]string // Properties of PyIceberg's catalog.
 	catalog   string            // The name of Spark's catalog.
 	spark     map[string]string // Its properties, each with what stands before it: "" or ".uri".
+	trino     map[string]string // Properties of Trino's catalog, which has the name of the target; nil: Trino cannot read it.
 }
 
 // sqlTarget is a SQLite catalog with a local folder, for all scenarios.
@@ -115,8 +116,11 @@ func (w *world) targets(scenario string) []*target {
 	if slices.Contains(w.options.catalogs, "sql") {
 		out = append(out, sqlTarget(w.dir))
 	}
-	if w.glue != nil {
-		out = append(out, w.glue.target(scenario))
+	if slices.Contains(w.options.catalogs, "glue") {
+		out = append(out, w.moto.glueTarget(scenario))
+	}
+	if w.rest != nil {
+		out = append(out, w.rest.target())
 	}
 	return out
 }
@@ -130,12 +134,17 @@ func (w *world) startTargets(ctx context.Context) error {
 		}
 		w.readers = append(w.readers, s)
 	}
-	if !slices.Contains(w.options.catalogs, "glue") {
+	if !w.options.onAWS() {
 		return nil
 	}
 	var err error
-	if w.glue, err = startGlue(ctx, w); err != nil {
+	if w.moto, err = startMoto(ctx, w); err != nil {
 		return err
+	}
+	if slices.Contains(w.options.catalogs, "rest") {
+		if w.rest, err = startREST(ctx, w); err != nil {
+			return err
+		}
 	}
 	if slices.Contains(w.options.readers, "trino") {
 		t, err := startTrino(ctx, w)
@@ -145,6 +154,11 @@ func (w *world) startTargets(ctx context.Context) error {
 		w.readers = append(w.readers, t)
 	}
 	return nil
+}
+
+// onAWS tells whether a chosen catalog has its warehouse in S3.
+func (o *options) onAWS() bool {
+	return slices.Contains(o.catalogs, "glue") || slices.Contains(o.catalogs, "rest")
 }
 
 func writeLines(path string, lines []string) error {

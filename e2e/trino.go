@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,10 +18,11 @@ import (
 	"time"
 )
 
-// trino is the engine that Athena is made from, as one process, on the Glue catalog.
+// trino is the engine that Athena is made from, as one process, on every catalog whose warehouse is in S3.
 type trino struct {
-	url  string
-	proc *process
+	url      string
+	proc     *process
+	catalogs []string
 }
 
 // installTrino copies the server's archive and the Iceberg plugin, and unpacks them.
@@ -90,12 +92,7 @@ func startTrino(ctx context.Context, w *world) (*trino, error) {
 			"node.environment": "e2e", "node.id": "e2e", "node.bind-ip": loopback, "node.internal-address": loopback,
 			"plugin.dir": w.install.path("trino", "home", "plugin"), "catalog.config-dir": filepath.Join(etc, "catalog"),
 		}),
-		writeProperties(filepath.Join(etc, "catalog", "glue.properties"), map[string]string{
-			"connector.name": "iceberg", "iceberg.catalog.type": "glue", "hive.metastore.glue.region": awsRegion, "hive.metastore.glue.endpoint-url": w.glue.url,
-			"hive.metastore.glue.aws-access-key": awsKey, "hive.metastore.glue.aws-secret-key": awsSecret, "fs.native-s3.enabled": "true", "fs.hadoop.enabled": "false",
-			"s3.endpoint": w.glue.url, "s3.region": awsRegion, "s3.path-style-access": "true", "s3.aws-access-key": awsKey, "s3.aws-secret-key": awsSecret,
-			"iceberg.expire-snapshots.min-retention": "0s",
-		}))
+		t.writeCatalogs(filepath.Join(etc, "catalog"), w.targets("")))
 	if err != nil {
 		return nil, err
 	}
@@ -106,32 +103,53 @@ func startTrino(ctx context.Context, w *world) (*trino, error) {
 		return nil, err
 	}
 	return t, t.proc.await(ctx, 3*time.Minute, func(ctx context.Context) error {
-		_, err := t.query(ctx, "SHOW SCHEMAS FROM glue")
-		return err
+		for _, catalog := range t.catalogs {
+			if _, err := t.query(ctx, "SHOW SCHEMAS FROM "+catalog); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-func (*trino) name() string         { return "trino" }
-func (*trino) reads(t *target) bool { return t.name == "glue" }
+// writeCatalogs configures a catalog for each target that Trino can read.
+func (t *trino) writeCatalogs(folder string, targets []*target) error {
+	for _, to := range targets {
+		if !t.reads(to) {
+			continue
+		}
+		properties := maps.Clone(to.trino)
+		properties["connector.name"] = "iceberg"
+		properties["iceberg.expire-snapshots.min-retention"] = "0s"
+		if err := writeProperties(filepath.Join(folder, to.name+".properties"), properties); err != nil {
+			return err
+		}
+		t.catalogs = append(t.catalogs, to.name)
+	}
+	return nil
+}
 
-func (t *trino) read(ctx context.Context, _ *target, table, order string, limit int) (rows, error) {
-	statement := "SELECT * FROM " + quoted(table)
+func (*trino) name() string         { return "trino" }
+func (*trino) reads(t *target) bool { return t.trino != nil }
+
+func (t *trino) read(ctx context.Context, to *target, table, order string, limit int) (rows, error) {
+	statement := "SELECT * FROM " + quoted(to, table)
 	if order != "" {
 		statement += fmt.Sprintf(" ORDER BY %s DESC LIMIT %d", order, limit)
 	}
 	return t.query(ctx, statement)
 }
 
-func (t *trino) count(ctx context.Context, _ *target, table string) (string, error) {
-	got, err := t.query(ctx, "SELECT count(*) FROM "+quoted(table))
+func (t *trino) count(ctx context.Context, to *target, table string) (string, error) {
+	got, err := t.query(ctx, "SELECT count(*) FROM "+quoted(to, table))
 	if err != nil {
 		return "", err
 	}
 	return *got.rows[0][0], nil
 }
 
-func quoted(table string) string {
-	return `glue."` + strings.ReplaceAll(table, ".", `"."`) + `"`
+func quoted(to *target, table string) string {
+	return to.name + `."` + strings.ReplaceAll(table, ".", `"."`) + `"`
 }
 
 // trinoAnswer is one page of Trino's client protocol.
