@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -62,7 +61,7 @@ func newCdcd(w *world, scenario string, t *target, interval string, mirrors []mi
 }
 
 // start starts the daemon, also again after it was killed.
-func (c *cdcd) start(ctx context.Context) error {
+func (c *cdcd) start() error {
 	var err error
 	c.proc, err = c.w.start(c.name, c.target.env, "nice", "-n", "5", c.w.install.path("bin", "cdcd"), "-config", c.config)
 	return err
@@ -73,7 +72,7 @@ func (c *cdcd) stop() error {
 	if c.proc == nil {
 		return nil
 	}
-	if err := c.proc.stop(syscall.SIGTERM, 40*time.Second); err != nil {
+	if err := c.proc.stop(40 * time.Second); err != nil {
 		return err
 	}
 	if c.proc.err != nil {

@@ -32,7 +32,7 @@ func table(columns string, lines ...string) rows {
 	r := rows{columns: strings.Fields(columns)}
 	for _, line := range lines {
 		var row []*string
-		for _, cell := range strings.Fields(line) {
+		for cell := range strings.FieldsSeq(line) {
 			if cell == "-" {
 				row = append(row, nil)
 			} else {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -189,4 +188,4 @@ func (c *connect) get(ctx context.Context, path string, answer any) error {
 	return json.NewDecoder(response.Body).Decode(answer)
 }
 
-func (c *connect) stop() error { return c.proc.stop(syscall.SIGTERM, 30*time.Second) }
+func (c *connect) stop() error { return c.proc.stop(30 * time.Second) }

@@ -46,12 +46,12 @@ func (in *installer) part(folder, list string, fetch func(folder string) error) 
 	return os.WriteFile(stamp, []byte(want), 0o644)
 }
 
-// maven copies the jars of a pom.xml, or unpacks its archives.
-func (in *installer) maven(ctx context.Context, name, goal string, options ...string) error {
+// maven copies the jars and archives of a pom.xml.
+func (in *installer) maven(ctx context.Context, name string, options ...string) error {
 	list := filepath.Join("maven", name, "pom.xml")
 	return in.part(name, list, func(folder string) error {
 		argv := append([]string{
-			"mvn", "-q", "-B", "-f", filepath.Join(in.source, list), "dependency:" + goal,
+			"mvn", "-q", "-B", "-f", filepath.Join(in.source, list), "dependency:copy-dependencies",
 			"-DincludeScope=runtime", "-DoutputDirectory=" + folder,
 		}, options...)
 		return runQuietly(ctx, in.log, nil, argv...)

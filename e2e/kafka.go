@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -80,7 +79,7 @@ func (k *kafka) start(ctx context.Context) error {
 	})
 }
 
-func (k *kafka) stop() error { return k.proc.stop(syscall.SIGTERM, 30*time.Second) }
+func (k *kafka) stop() error { return k.proc.stop(30 * time.Second) }
 
 func (k *kafka) client(opts ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(address(k.port)), kgo.DialTimeout(2 * time.Second)}, opts...)...)

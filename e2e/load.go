@@ -16,24 +16,28 @@ import (
 
 // The tables of the shop: a string key, an unsigned key, and a composite key whose part may change. There are no foreign
 // keys: rows that a cascade changes are not in the binlog.
-var shopTables = []sourceTable{
-	{"customer", map[string]string{"balance": "decimal(12,2)", "created": "timestamptz", "updated": "long"}},
-	{"orders", map[string]string{"id": "decimal(20,0)", "placed": "long", "day": "date", "total": "decimal(14,2)"}},
-	{"order_item", map[string]string{"order_id": "decimal(20,0)", "price": "decimal(10,4)"}},
+func shopTables() []sourceTable {
+	return []sourceTable{
+		{"customer", map[string]string{"balance": "decimal(12,2)", "created": "timestamptz", "updated": "long"}},
+		{"orders", map[string]string{"id": "decimal(20,0)", "placed": "long", "day": "date", "total": "decimal(14,2)"}},
+		{"order_item", map[string]string{"order_id": "decimal(20,0)", "price": "decimal(10,4)"}},
+	}
 }
 
-var shopSchema = []string{
-	`CREATE TABLE customer (id VARCHAR(40) PRIMARY KEY, name VARCHAR(100) NOT NULL, email VARCHAR(200), balance DECIMAL(12,2) NOT NULL,
+func shopSchema() []string {
+	return []string{
+		`CREATE TABLE customer (id VARCHAR(40) PRIMARY KEY, name VARCHAR(100) NOT NULL, email VARCHAR(200), balance DECIMAL(12,2) NOT NULL,
 		vip TINYINT(1) NOT NULL DEFAULT 0, score DOUBLE, created TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6), updated DATETIME(3))`,
-	`CREATE TABLE orders (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, customer_id VARCHAR(40) NOT NULL, placed DATETIME(6) NOT NULL, day DATE NOT NULL,
+		`CREATE TABLE orders (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, customer_id VARCHAR(40) NOT NULL, placed DATETIME(6) NOT NULL, day DATE NOT NULL,
 		status ENUM('new','paid','sent','returned') NOT NULL, total DECIMAL(14,2) NOT NULL, note TEXT)`,
-	`CREATE TABLE order_item (order_id BIGINT UNSIGNED NOT NULL, line_no INT NOT NULL, sku CHAR(12) NOT NULL, quantity SMALLINT UNSIGNED NOT NULL,
+		`CREATE TABLE order_item (order_id BIGINT UNSIGNED NOT NULL, line_no INT NOT NULL, sku CHAR(12) NOT NULL, quantity SMALLINT UNSIGNED NOT NULL,
 		price DECIMAL(10,4), PRIMARY KEY (order_id, line_no))`,
+	}
 }
 
 // fillShop makes the tables with some rows.
 func fillShop(ctx context.Context, db *sql.DB, customers, orders int) error {
-	if err := execAll(ctx, db, shopSchema...); err != nil {
+	if err := execAll(ctx, db, shopSchema()...); err != nil {
 		return err
 	}
 	return execAll(ctx, db,
@@ -76,10 +80,7 @@ func (l *load) work(ctx context.Context, r *rand.Rand, worker int, limit int64) 
 			return fmt.Errorf("worker %d: %w", worker, err)
 		}
 		l.transactions.Add(1)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(r.ExpFloat64() / l.perSecond * float64(time.Second))):
-		}
+		wait(ctx, time.Duration(r.ExpFloat64()/l.perSecond*float64(time.Second)))
 	}
 	return nil
 }

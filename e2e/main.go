@@ -39,18 +39,22 @@ type options struct {
 	timeout                      time.Duration
 }
 
-// scenarios in the order in which they run; each has a database and a Connect worker of its own.
-var scenarios = []struct {
+type scenario struct {
 	name string
 	run  func(context.Context, *world) error
-}{
-	{"a", scenarioA},
-	{"b", scenarioB},
-	{"c", scenarioC},
-	{"d", scenarioD},
-	{"e", scenarioE},
-	{"g", scenarioG},
-	{"s", scenarioS},
+}
+
+// scenarios in the order in which they run; each has a database and a Connect worker of its own.
+func scenarios() []scenario {
+	return []scenario{
+		{"a", scenarioA},
+		{"b", scenarioB},
+		{"c", scenarioC},
+		{"d", scenarioD},
+		{"e", scenarioE},
+		{"g", scenarioG},
+		{"s", scenarioS},
+	}
 }
 
 func main() {
@@ -117,7 +121,7 @@ func (w *world) run(ctx context.Context) error {
 	}
 	progress("started in %s; logs are in %s", time.Since(began).Round(time.Second), w.logs)
 	var failed error
-	for _, s := range scenarios {
+	for _, s := range scenarios() {
 		if !slices.Contains(w.options.scenarios, s.name) {
 			continue
 		}
@@ -179,10 +183,10 @@ func (w *world) installAll(ctx context.Context) error {
 	if err := in.debian(ctx, "mvn", "maven"); err != nil {
 		return err
 	}
-	if err := in.maven(ctx, "kafka", "copy-dependencies"); err != nil {
+	if err := in.maven(ctx, "kafka"); err != nil {
 		return err
 	}
-	if err := in.maven(ctx, "debezium", "copy-dependencies", "-DexcludeGroupIds=org.apache.kafka,org.slf4j"); err != nil {
+	if err := in.maven(ctx, "debezium", "-DexcludeGroupIds=org.apache.kafka,org.slf4j"); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(in.path("plugins"), 0o755); err != nil {
@@ -200,12 +204,12 @@ func (w *world) installAll(ctx context.Context) error {
 		}
 	}
 	if slices.Contains(w.options.catalogs, "rest") {
-		if err := in.maven(ctx, "rest", "copy-dependencies"); err != nil {
+		if err := in.maven(ctx, "rest"); err != nil {
 			return err
 		}
 	}
 	if slices.Contains(w.options.readers, "spark") {
-		if err := errors.Join(in.python(ctx, "pyspark"), in.maven(ctx, "spark", "copy-dependencies")); err != nil {
+		if err := errors.Join(in.python(ctx, "pyspark"), in.maven(ctx, "spark")); err != nil {
 			return err
 		}
 	}

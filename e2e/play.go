@@ -60,7 +60,7 @@ func (p *play) begin(ctx context.Context, interval string, initial func(*sql.DB)
 		if err != nil {
 			return err
 		}
-		if err := c.start(ctx); err != nil {
+		if err := c.start(); err != nil {
 			return err
 		}
 		p.daemons = append(p.daemons, c)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -67,19 +68,21 @@ func (ps *processes) adopt(p *process) {
 	ps.all = append(ps.all, p)
 }
 
-// stop sends sig and waits; a process that has not ended after the timeout is killed, and that is an error.
-func (p *process) stop(sig syscall.Signal, timeout time.Duration) error {
+// stop sends SIGTERM and waits; a process that has not ended after the timeout is killed, and that is an error.
+func (p *process) stop(timeout time.Duration) error {
 	if p == nil || !p.running() {
 		return nil
 	}
-	_ = p.cmd.Process.Signal(sig)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
 	select {
 	case <-p.done:
 		return nil
-	case <-time.After(timeout):
+	case <-timer.C:
 		_ = p.cmd.Process.Kill()
 		<-p.done
-		return fmt.Errorf("%s did not end within %s of signal %d and was killed", p.name, timeout, sig)
+		return fmt.Errorf("%s did not end within %s of SIGTERM and was killed", p.name, timeout)
 	}
 }
 
@@ -102,8 +105,8 @@ func (p *process) running() bool {
 func (ps *processes) stopAll() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	for i := len(ps.all) - 1; i >= 0; i-- {
-		if err := ps.all[i].stop(syscall.SIGTERM, 15*time.Second); err != nil {
+	for _, p := range slices.Backward(ps.all) {
+		if err := p.stop(15 * time.Second); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 		}
 	}
@@ -145,11 +148,19 @@ func poll(ctx context.Context, timeout, every time.Duration, f func(context.Cont
 		if ctx.Err() == nil || last == nil {
 			last = err
 		}
-		select {
-		case <-ctx.Done():
+		if wait(ctx, every); ctx.Err() != nil {
 			return fmt.Errorf("after %s: %w", timeout, last)
-		case <-time.After(every):
 		}
+	}
+}
+
+// wait returns after d, or as soon as the context is done.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
@@ -169,7 +180,7 @@ func freePort() (int, error) {
 	var last error
 	for range 100 {
 		port := 11000 + rand.IntN(20000)
-		l, err := net.Listen("tcp", address(port))
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(loopback), Port: port})
 		if err != nil {
 			last = err
 			continue

@@ -37,10 +37,10 @@ func scenarioE(ctx context.Context, w *world) error {
 }
 
 // killCdcd kills every cdcd without a warning and starts it again.
-func killCdcd(ctx context.Context, p *play) error {
+func killCdcd(_ context.Context, p *play) error {
 	for _, c := range p.daemons {
 		c.proc.kill()
-		if err := c.start(ctx); err != nil {
+		if err := c.start(); err != nil {
 			return err
 		}
 	}
@@ -49,7 +49,7 @@ func killCdcd(ctx context.Context, p *play) error {
 
 // underLoad runs the load with disturbances, waits until all is quiet, and compares.
 func underLoad(ctx context.Context, w *world, scenario string, disturbances []disturbance) (err error) {
-	p := &play{w: w, scenario: scenario, database: "shop_" + scenario, forms: []form{withSchema, plain}, tables: shopTables}
+	p := &play{w: w, scenario: scenario, database: "shop_" + scenario, forms: []form{withSchema, plain}, tables: shopTables()}
 	defer func() { err = errors.Join(err, p.end()) }()
 	if err := p.begin(ctx, "250ms", func(db *sql.DB) error { return fillShop(ctx, db, 300, 2000) }); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (s *spark) expire(_ context.Context, t *target, table string) error {
 // scenarioG lets other engines compact tables and expire their snapshots: while cdcd commits, while it is idle, and
 // while it is down. Every time the bookmark must survive, and cdcd must go on exactly where it was.
 func scenarioG(ctx context.Context, w *world) (err error) {
-	p := &play{w: w, scenario: "g", database: "shop_g", forms: []form{withSchema}, tables: shopTables}
+	p := &play{w: w, scenario: "g", database: "shop_g", forms: []form{withSchema}, tables: shopTables()}
 	defer func() { err = errors.Join(err, p.end()) }()
 	if err := p.begin(ctx, "500ms", func(db *sql.DB) error { return fillShop(ctx, db, 300, 500) }); err != nil {
 		return err

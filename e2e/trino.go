@@ -27,7 +27,7 @@ type trino struct {
 
 // installTrino copies the server's archive and the Iceberg plugin, and unpacks them.
 func (in *installer) installTrino(ctx context.Context) error {
-	if err := in.maven(ctx, "trino", "copy-dependencies"); err != nil {
+	if err := in.maven(ctx, "trino"); err != nil {
 		return err
 	}
 	home := in.path("trino", "home")
