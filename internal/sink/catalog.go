@@ -116,7 +116,7 @@ func openREST(ctx context.Context, cfg *aws.Config, o CatalogOptions, properties
 		options = append(options, rest.WithWarehouseLocation(o.Warehouse))
 	}
 	if o.Credential != "" {
-		options = append(options, rest.WithCredential(o.Credential))
+		options = append(options, rest.WithCredential(o.Credential), rest.WithTransportFactory(newRenewal))
 	}
 	if o.Token != "" {
 		options = append(options, rest.WithOAuthToken(o.Token))

@@ -1,14 +1,19 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/apache/iceberg-go/catalog"
+	"github.com/apache/iceberg-go/catalog/rest"
 
 	"github.com/cdcd-project/cdcd/internal/awstest"
 	"github.com/cdcd-project/cdcd/internal/resttest"
@@ -63,6 +68,66 @@ func TestRESTCredentialAndToken(t *testing.T) {
 				t.Error("the catalog was opened with a wrong token")
 			}
 		})
+	}
+}
+
+// A server that was restarted may know none of the tokens that it gave out, whatever life it gave them.
+func TestRESTForgottenTokenIsReplaced(t *testing.T) {
+	server := resttest.StartWith(t, resttest.Options{Credential: "cdcd:secret"})
+	w, cat := newRESTWriterIn(t, server, CatalogOptions{Credential: "cdcd:secret"})
+	for _, name := range []string{"a", "b", "c"} {
+		w.upsert(1, name)
+		server.RevokeTokens()
+		server.Reset()
+		w.commit()
+		if n := wiretest.Count(server.Requests(), "getToken"); n != 1 {
+			t.Errorf("%d tokens were asked for, want one", n)
+		}
+		if n := wiretest.Count(server.Requests(), "updateTable"); n != 2 { // The first one is refused.
+			t.Errorf("updateTable was called %d times, want twice", n)
+		}
+		w.check(cat)
+	}
+}
+
+func TestRESTRefusedRequestsShareOneToken(t *testing.T) {
+	server := resttest.StartWith(t, resttest.Options{Credential: "cdcd:secret"})
+	w, cat := newRESTWriterIn(t, server, CatalogOptions{Credential: "cdcd:secret"})
+	for range 3 {
+		server.RevokeTokens()
+		server.Reset()
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if _, err := cat.LoadTable(t.Context(), w.table.ident); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := wiretest.Count(server.Requests(), "getToken"); n != 1 {
+			t.Errorf("%d tokens were asked for, want one", n)
+		}
+	}
+}
+
+// A credential that the server does not know any more is no reason to ask for tokens without end.
+func TestRESTWithdrawnCredentialIsRefused(t *testing.T) {
+	server := resttest.StartWith(t, resttest.Options{Credential: "cdcd:secret"})
+	_, cat := newRESTWriterIn(t, server, CatalogOptions{Credential: "cdcd:secret"})
+	server.RevokeTokens()
+	server.Reset()
+	server.OnRequest(func(r *wiretest.Request) wiretest.Verdict {
+		if r.Operation == "getToken" {
+			return wiretest.Refuse(http.StatusUnauthorized, resttest.NotAuthorizedException)
+		}
+		return wiretest.Do()
+	})
+	if _, err := cat.LoadTable(t.Context(), catalog.ToIdentifier("salesdb.customer")); !errors.Is(err, rest.ErrUnauthorized) {
+		t.Errorf("loading ended with %v", err)
+	}
+	if n := len(server.Requests()); n != 2 {
+		t.Errorf("%d requests were sent, want that and one for a token", n)
 	}
 }
 

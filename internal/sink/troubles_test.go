@@ -101,9 +101,9 @@ func restTroubles() []trouble {
 		found("the reply is of another kind", kind, wiretest.Do().Saying([]byte(`{"ok":true}`))),
 		found("the connection breaks in the reply", kind, wiretest.Do().CutAt(20)),
 		halting("400", kind, wiretest.Refuse(http.StatusBadRequest, resttest.BadRequestException), halt.InvalidTable, refusalsMax),
-		halting("401", kind, wiretest.Refuse(http.StatusUnauthorized, resttest.NotAuthorizedException), halt.AccessDenied, 1),
+		halting("401", kind, wiretest.Refuse(http.StatusUnauthorized, resttest.NotAuthorizedException), halt.AccessDenied, 2), // The second with a new token.
 		halting("403", kind, wiretest.Refuse(http.StatusForbidden, resttest.NotAuthorizedException), halt.AccessDenied, 1),
-		halting("419", kind, wiretest.Refuse(419, resttest.AuthenticationTimeout), halt.AccessDenied, 1),
+		halting("419", kind, wiretest.Refuse(419, resttest.AuthenticationTimeout), halt.AccessDenied, 2),
 		{
 			name: "a redirect to another host", only: kind, ends: landed, commits: 3, outcomes: map[string]int{outcomeCommitted: 1, outcomeUnknown: 2},
 			hook: func(w *world) func(*wiretest.Request) wiretest.Verdict {
