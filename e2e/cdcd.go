@@ -37,8 +37,8 @@ func buildCdcd(ctx context.Context, w *world) error {
 	return runQuietly(ctx, w.install.log, []string{"CGO_ENABLED=0"}, "go", "-C", root, "build", "-o", w.install.path("bin", "cdcd"), "./cmd/cdcd")
 }
 
-// newCdcd writes the configuration of a daemon that commits every interval.
-func newCdcd(w *world, scenario string, t *target, interval string, mirrors []mirror) (*cdcd, error) {
+// newCdcd writes the configuration of a daemon with the given lines in its [defaults] section.
+func newCdcd(w *world, scenario string, t *target, defaults string, mirrors []mirror) (*cdcd, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -46,8 +46,8 @@ func newCdcd(w *world, scenario string, t *target, interval string, mirrors []mi
 	c := &cdcd{w: w, name: "cdcd-" + scenario + "-" + t.name, target: t, mirrors: mirrors}
 	c.config = filepath.Join(w.dir, c.name+".toml")
 	var b strings.Builder
-	fmt.Fprintf(&b, "[kafka]\nbrokers = [%q]\ngroup = %q\n\n%s\n[defaults]\ncommit_interval = %q\n\n[admin]\nlisten = %q\n\n[log]\nformat = \"text\"\n",
-		address(w.kafka.port), c.name, t.config, interval, address(port))
+	fmt.Fprintf(&b, "[kafka]\nbrokers = [%q]\ngroup = %q\n\n%s\n[defaults]\n%s\n[admin]\nlisten = %q\n\n[log]\nformat = \"text\"\n",
+		address(w.kafka.port), c.name, t.config, defaults, address(port))
 	for _, m := range mirrors {
 		fmt.Fprintf(&b, "\n[[table]]\ntopic = %q\nname = %q\n", m.topic, m.name)
 		if len(m.types) > 0 {

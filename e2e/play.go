@@ -25,6 +25,7 @@ type play struct {
 	tables   []sourceTable
 	forms    []form
 	mirrored []form // Those that cdcd consumes; nil: all.
+	defaults string // More lines of [defaults] in cdcd's configuration.
 	db       *sql.DB
 	connect  *connect
 	daemons  []*cdcd
@@ -56,7 +57,7 @@ func (p *play) begin(ctx context.Context, interval string, initial func(*sql.DB)
 		}
 	}
 	for _, t := range p.w.targets(p.scenario) {
-		c, err := newCdcd(p.w, p.scenario, t, interval, p.mirrors())
+		c, err := newCdcd(p.w, p.scenario, t, fmt.Sprintf("commit_interval = %q\n%s", interval, p.defaults), p.mirrors())
 		if err != nil {
 			return err
 		}

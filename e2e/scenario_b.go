@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// scenarioB is an OLTP load on a shop while cdcd commits several times a second.
+// scenarioB is an OLTP load on a shop while cdcd commits several times a second, and expires its snapshots.
 func scenarioB(ctx context.Context, w *world) error {
-	return underLoad(ctx, w, "b", nil)
+	return underLoad(ctx, w, "b", "retain.snapshots = 10\nretain.age = \"10s\"\n", nil)
 }
 
 // A disturbance happens at a fraction of the load's time.
@@ -22,7 +22,8 @@ type disturbance struct {
 
 // scenarioE is the same load while everything is restarted or killed in its middle.
 func scenarioE(ctx context.Context, w *world) error {
-	return underLoad(ctx, w, "e", []disturbance{
+	return underLoad(ctx, w, "e", "", []disturbance{
+		{0.10, "kill the REST catalog", killREST},
 		{0.15, "kill Connect", func(ctx context.Context, p *play) error { p.connect.proc.kill(); return p.connect.start(ctx) }},
 		{0.30, "kill cdcd", killCdcd},
 		{0.40, "restart the broker", func(ctx context.Context, p *play) error {
@@ -47,9 +48,19 @@ func killCdcd(_ context.Context, p *play) error {
 	return nil
 }
 
+// killREST kills the REST catalog, if there is one, under the requests of cdcd, and starts it again. It does not know the
+// token then that it gave to cdcd.
+func killREST(ctx context.Context, p *play) error {
+	if p.w.rest == nil {
+		return nil
+	}
+	p.w.rest.proc.kill()
+	return p.w.rest.start(ctx)
+}
+
 // underLoad runs the load with disturbances, waits until all is quiet, and compares.
-func underLoad(ctx context.Context, w *world, scenario string, disturbances []disturbance) (err error) {
-	p := &play{w: w, scenario: scenario, database: "shop_" + scenario, forms: []form{withSchema, plain}, tables: shopTables()}
+func underLoad(ctx context.Context, w *world, scenario, defaults string, disturbances []disturbance) (err error) {
+	p := &play{w: w, scenario: scenario, database: "shop_" + scenario, forms: []form{withSchema, plain}, tables: shopTables(), defaults: defaults}
 	defer func() { err = errors.Join(err, p.end()) }()
 	if err := p.begin(ctx, "250ms", func(db *sql.DB) error { return fillShop(ctx, db, 300, 2000) }); err != nil {
 		return err

@@ -7,13 +7,17 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.UUID;
 import java.util.function.Consumer;
+import org.apache.iceberg.catalog.Catalog;
 import org.apache.iceberg.jdbc.JdbcCatalog;
 import org.apache.iceberg.rest.HTTPRequest;
 import org.apache.iceberg.rest.RESTCatalogAdapter;
 import org.apache.iceberg.rest.RESTCatalogServlet;
 import org.apache.iceberg.rest.RESTResponse;
 import org.apache.iceberg.rest.responses.ErrorResponse;
+import org.apache.iceberg.rest.responses.OAuthTokenResponse;
 import org.eclipse.jetty.server.CustomRequestLog;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
@@ -24,14 +28,16 @@ import org.eclipse.jetty.servlet.ServletContextHandler;
 import org.eclipse.jetty.servlet.ServletHolder;
 
 /**
- * Serves Iceberg's reference implementation of the REST protocol on loopback, with a JdbcCatalog behind it, to clients that
- * have logged in: java -cp JARS RestServer.java PORT CLIENT SECRET PROPERTIES-OF-THE-CATALOG.
+ * Serves Iceberg's reference implementation of the REST protocol on loopback, with a JdbcCatalog behind it, to those who have a
+ * token: the fixed one, or the one that the client gets for its secret. That one has no end, but another server does not know it.
+ *
+ * <p>java -cp JARS RestServer.java PORT CLIENT SECRET TOKEN FILE-WITH-THE-CATALOG'S-PROPERTIES
  */
 public class RestServer {
   public static void main(String[] args) throws Exception {
-    String client = args[1], secret = args[2];
+    String client = args[1], secret = args[2], fixed = args[3], issued = UUID.randomUUID().toString();
     Properties properties = new Properties();
-    try (FileReader file = new FileReader(args[3])) {
+    try (FileReader file = new FileReader(args[4])) {
       properties.load(file);
     }
     Map<String, String> options = new HashMap<>();
@@ -40,8 +46,8 @@ public class RestServer {
     catalog.initialize("rest", options);
 
     ServletContextHandler handler = new ServletContextHandler();
-    handler.addServlet(new ServletHolder(new RESTCatalogServlet(new Authenticating(catalog, client, secret))), "/*");
-    handler.addFilter(new FilterHolder(bearer(client)), "/*", EnumSet.of(DispatcherType.REQUEST));
+    handler.addServlet(new ServletHolder(new RESTCatalogServlet(new Adapter(catalog, client, secret, issued))), "/*");
+    handler.addFilter(new FilterHolder(admit(Set.of("Bearer " + fixed, "Bearer " + issued))), "/*", EnumSet.of(DispatcherType.REQUEST));
     handler.insertHandler(new GzipHandler());
 
     Server server = new Server();
@@ -55,48 +61,51 @@ public class RestServer {
     server.join();
   }
 
-  /** Gives tokens to one client only; the adapter gives them to everybody. */
-  private static class Authenticating extends RESTCatalogAdapter {
+  /** Gives the token to one client only. Iceberg's adapter gives one to everybody. */
+  private static class Adapter extends RESTCatalogAdapter {
     private final String client;
     private final String secret;
+    private final String issued;
 
-    Authenticating(JdbcCatalog catalog, String client, String secret) {
+    Adapter(Catalog catalog, String client, String secret, String issued) {
       super(catalog);
       this.client = client;
       this.secret = secret;
+      this.issued = issued;
     }
 
     @Override
     protected <T extends RESTResponse> T execute(
         HTTPRequest request, Class<T> type, Consumer<ErrorResponse> refuse, Consumer<Map<String, String>> headers) {
-      if (isTokenRequest(request.path())) {
-        Map<?, ?> form = (Map<?, ?>) request.body();
-        if (!client.equals(form.get("client_id")) || !secret.equals(form.get("client_secret"))) {
-          refuse.accept(ErrorResponse.builder().responseCode(401).withType("invalid_client").withMessage("wrong client or secret").build());
-          return null;
-        }
+      if (!asksForToken(request.path())) {
+        return super.execute(request, type, refuse, headers);
       }
-      return super.execute(request, type, refuse, headers);
+      Map<?, ?> form = (Map<?, ?>) request.body();
+      if (client.equals(form.get("client_id")) && secret.equals(form.get("client_secret"))) {
+        return type.cast(OAuthTokenResponse.builder().withToken(issued).withTokenType("bearer").build());
+      }
+      refuse.accept(ErrorResponse.builder().responseCode(401).withType("invalid_client").withMessage("wrong client or secret").build());
+      return null;
     }
   }
 
-  private static boolean isTokenRequest(String path) {
+  private static boolean asksForToken(String path) {
     return path.endsWith("v1/oauth/tokens");
   }
 
-  /** Refuses requests without the token that the adapter gives to the client. */
-  private static Filter bearer(String client) {
+  /** Refuses requests without one of the tokens, other than those for a token. */
+  private static Filter admit(Set<String> tokens) {
     return (request, response, chain) -> {
       HttpServletRequest asked = (HttpServletRequest) request;
-      String token = "Bearer client-credentials-token:sub=" + client;
-      if (isTokenRequest(asked.getRequestURI()) || token.equals(asked.getHeader("Authorization"))) {
+      String given = asked.getHeader("Authorization");
+      if (asksForToken(asked.getRequestURI()) || given != null && tokens.contains(given)) {
         chain.doFilter(request, response);
         return;
       }
-      HttpServletResponse refused = (HttpServletResponse) response;
-      refused.setStatus(HttpServletResponse.SC_UNAUTHORIZED);
-      refused.setContentType("application/json");
-      refused.getWriter().write("{\"error\":{\"message\":\"no valid token\",\"type\":\"NotAuthorizedException\",\"code\":401}}");
+      HttpServletResponse refusal = (HttpServletResponse) response;
+      refusal.setStatus(HttpServletResponse.SC_UNAUTHORIZED);
+      refusal.setContentType("application/json");
+      refusal.getWriter().write("{\"error\":{\"message\":\"no valid token\",\"type\":\"NotAuthorizedException\",\"code\":401}}");
     };
   }
 }
