@@ -62,7 +62,7 @@ func openKafka(c *config.Config, log *slog.Logger, r prometheus.Registerer) (*ka
 	}
 	return kafka.Open(kafka.Options{
 		Brokers: c.Kafka.Brokers, Group: c.Kafka.Group, ClientID: c.Kafka.ClientID, Rack: c.Kafka.Rack, TLS: tlsConfig, SASL: mechanism,
-		QueueBytes: int64(c.Memory.Batches) / 4, RebalanceTimeout: c.GracePeriod.Duration + rebalanceMargin, Logger: log, Registerer: r,
+		QueueBytes: int64(c.Memory.Batches) / 4, SessionTimeout: c.Kafka.SessionTimeout.Duration, RebalanceTimeout: c.GracePeriod.Duration + rebalanceMargin, Logger: log, Registerer: r,
 	})
 }
 

@@ -37,12 +37,13 @@ func (c *Config) Tables() []Table { return slices.Clone(c.tables) }
 
 // Kafka is the cluster to read from.
 type Kafka struct {
-	Brokers  []string `toml:"brokers"` // Required: host:port each.
-	Group    string   `toml:"group"`
-	ClientID string   `toml:"client_id"`
-	Rack     string   `toml:"rack"` // Empty: fetch from leaders only.
-	TLS      *TLS     `toml:"tls"`  // Nil: plain text.
-	SASL     *SASL    `toml:"sasl"` // Nil: no authentication.
+	Brokers        []string `toml:"brokers"` // Required: host:port each.
+	Group          string   `toml:"group"`
+	ClientID       string   `toml:"client_id"`
+	Rack           string   `toml:"rack"`            // Empty: fetch from leaders only.
+	SessionTimeout Duration `toml:"session_timeout"` // How long the group waits for a silent member until its tables go to others.
+	TLS            *TLS     `toml:"tls"`             // Nil: plain text.
+	SASL           *SASL    `toml:"sasl"`            // Nil: no authentication.
 }
 
 // SASL authenticates cdcd to the brokers. All three are required.
@@ -147,7 +148,7 @@ func (l Log) SlogLevel() slog.Level {
 func Default() Config {
 	return Config{
 		GracePeriod: Duration{25 * time.Second},
-		Kafka:       Kafka{Group: "cdcd", ClientID: "cdcd"},
+		Kafka:       Kafka{Group: "cdcd", ClientID: "cdcd", SessionTimeout: Duration{45 * time.Second}},
 		Registry:    Registry{Type: "none"},
 		Catalog:     Catalog{Type: "sql"},
 		Defaults: TableOptions{
