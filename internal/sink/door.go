@@ -45,17 +45,14 @@ func (t *Table) Commit(ctx context.Context, c Change) (Committed, error) {
 		return Committed{}, err
 	}
 	for attempt := 1; ; attempt++ {
-		if c.Draft != nil && !c.Draft.started.IsZero() && time.Since(c.Draft.started) > maxFileAge {
+		if c.Draft.stale() {
 			return Committed{}, ErrStaleFiles
 		}
 		st, err := t.stage(ctx, id, c)
 		if err != nil {
 			return Committed{}, fmt.Errorf("stage commit: %w", err)
 		}
-		if c.Draft != nil {
-			c.Draft.sent = true
-		}
-		outcome, err := t.send(ctx, st)
+		outcome, err := t.send(ctx, st, c.Draft)
 		if err != nil {
 			return Committed{}, err
 		}
@@ -100,9 +97,25 @@ type outcome struct {
 // send sends the staged commit until its outcome is settled (I5). Whatever error CommitTable returns proves nothing:
 // only the table does. While the head is still the pinned one the same request is sent again, with the same snapshot
 // id, which the catalog accepts once only. It returns a not landed outcome as soon as this request never can land.
-func (t *Table) send(ctx context.Context, st *staged) (outcome, error) {
+//
+// No request is sent for files that have grown too old, however long the process was frozen or the catalog away: the table
+// is opened again, and its head tells what became of the requests before.
+func (t *Table) send(ctx context.Context, st *staged, d *Draft) (outcome, error) {
 	wait := t.s.o.Backoff
 	for attempt := 1; ; attempt++ {
+		switch {
+		case !tooOld(st.begun) && !d.stale():
+		case attempt == 1: // Nothing that was sent names this attempt's objects.
+			for _, path := range st.written {
+				t.remove(path)
+			}
+			return outcome{}, ErrStaleFiles
+		default:
+			return outcome{}, ErrStaleFiles
+		}
+		if d != nil {
+			d.sent = true
+		}
 		meta, location, err := t.request(ctx, st)
 		if err == nil && meta.SnapshotByID(st.snapshot.SnapshotID) != nil {
 			t.count(outcomeCommitted)

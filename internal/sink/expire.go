@@ -163,3 +163,9 @@ func (t *Table) removeSentMetadata(o outcome) {
 		}
 	}
 }
+
+// tooOld reports whether files that were begun at a time, if it is one, may not be committed any more. Both clocks count: the
+// monotonic one stands still while a machine sleeps, and the wall clock may be set back.
+func tooOld(begun time.Time) bool {
+	return !begun.IsZero() && max(time.Since(begun), time.Since(begun.Round(0))) > maxFileAge
+}

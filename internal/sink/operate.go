@@ -105,7 +105,7 @@ func (t *Table) operate(ctx context.Context, op Operation) (Operated, error) {
 		if err != nil || op.DryRun {
 			return done, err
 		}
-		outcome, err := t.send(ctx, st)
+		outcome, err := t.send(ctx, st, nil)
 		if err != nil {
 			return done, fmt.Errorf("commit snapshot %d: %w", id, err)
 		}

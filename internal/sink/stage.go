@@ -25,6 +25,7 @@ type Change struct {
 // staged is a Change worked out against one head: everything that CommitTable needs, and what is to be done to the
 // in-memory state after it landed. Nothing of the table's state changes before.
 type staged struct {
+	begun    time.Time // Before the first of its files was written.
 	snapshot icetable.Snapshot
 	plan     merge.Plan
 
@@ -90,6 +91,7 @@ func (t *Table) stage(ctx context.Context, id int64, c Change) (*staged, error) 
 		return nil, err
 	}
 	st := &staged{
+		begun: time.Now(),
 		files: maps.Clone(t.live.data), live: t.live, dead: map[uint32]int64{}, dropData: map[uint32]*dataFile{}, stillborn: map[uint32]*dataFile{},
 		dropDeletes: map[*deleteFile]bool{},
 	}
