@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/traffic"
 )
 
 // The ends that a bounded run reads to are those at its start: it ends under traffic that never does.
@@ -76,23 +77,21 @@ func TestBackfillEndsWithoutALastRecord(t *testing.T) {
 	// abort writes changes that never happened, and leaves the oracle as it was.
 	abort := func(m *mirror) {
 		t.Helper()
-		phantoms := *m
-		phantoms.truth = map[string]string{}
 		var records []*kgo.Record
 		for range 30 {
-			records = append(records, m.change(&phantoms, rng)...)
+			records = append(records, m.source.Phantom(rng)...)
 		}
 		transaction(kgo.TryAbort, records...)
 	}
 	for range 3 {
 		for _, m := range []*mirror{committed, aborted} {
 			for range 10 {
-				transaction(kgo.TryCommit, m.change(m, rng)...)
+				transaction(kgo.TryCommit, m.source.Change(rng)...)
 			}
 			abort(m)
 		}
 	}
-	transaction(kgo.TryCommit, committed.change(committed, rng)...)
+	transaction(kgo.TryCommit, committed.source.Change(rng)...)
 	abort(phantom)
 
 	p := w.backfill(config)
@@ -122,7 +121,7 @@ func TestBackfillFailsIfATableHalts(t *testing.T) {
 	}
 	w.mirrors = w.mirrors[:2]
 	w.produce(29, 50)
-	bad := &kgo.Record{Topic: "t.shop.item", Partition: 1, Key: []byte(itemKey(1)), Value: []byte(`{"op":"c","after":"nonsense"}`)}
+	bad := &kgo.Record{Topic: "t.shop.item", Partition: 1, Key: []byte(traffic.ItemKey(1)), Value: []byte(`{"op":"c","after":"nonsense"}`)}
 	w.send(bad)
 	w.produce(31, 50)
 

@@ -50,7 +50,7 @@ func TestCheckTellsWhatRunWouldDo(t *testing.T) {
 	n := 0
 	rng := rand.New(rand.NewPCG(43, 43))
 	for range 5 {
-		records := w.mirrors[0].change(w.mirrors[0], rng)
+		records := w.mirrors[0].source.Change(rng)
 		w.send(records...)
 		n += len(records)
 	}

@@ -155,7 +155,7 @@ func TestWayOutRebind(t *testing.T) {
 		})
 		k.halted("partitions_added")
 		k.producer = k.newProducer()
-		r := k.m.putItem(7777, k.rng) // A key that nobody has seen, in the partition that is new.
+		r := k.m.source.PutItem(7777, k.rng) // A key that nobody has seen, in the partition that is new.
 		r.Partition = partitions
 		k.send(r)
 		k.refused("records wait", "table", "rebind", k.m.name) // That of pausedWhile.

@@ -17,21 +17,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cdcd-project/cdcd/internal/sink"
+	"github.com/cdcd-project/cdcd/internal/traffic"
 )
 
 // A record that cannot be applied is printed, and left out.
 func TestWayOutSkip(t *testing.T) {
 	for reason, poison := range map[string]string{
 		"bad_record":       `{"op":"c","after":"nonsense"}`,
-		"truncate_refused": itemValue(`{"before":null,"after":null,` + source + `,"op":"t","ts_ms":1}`),
-		"schema_change": strings.ReplaceAll(itemValue(`{"before":null,"after":{"id":5,"name":7,"price":"AA==","at":1},`+source+`,"op":"c","ts_ms":1}`),
+		"truncate_refused": traffic.ItemValue(`{"before":null,"after":null,` + traffic.Origin + `,"op":"t","ts_ms":1}`),
+		"schema_change": strings.ReplaceAll(traffic.ItemValue(`{"before":null,"after":{"id":5,"name":7,"price":"AA==","at":1},`+traffic.Origin+`,"op":"c","ts_ms":1}`),
 			`{"type":"string","optional":true,"field":"name"}`, `{"type":"int64","optional":true,"field":"name"}`),
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
 			k := newWalk(t, items("shop.item"))
 			bad := &kgo.Record{
-				Topic: k.m.topic, Partition: 1, Key: []byte(itemKey(5)), Value: []byte(poison),
+				Topic: k.m.topic, Partition: 1, Key: []byte(traffic.ItemKey(5)), Value: []byte(poison),
 				Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte{0xff, 1}}},
 			}
 			k.send(bad)
@@ -50,7 +51,7 @@ func TestWayOutSkip(t *testing.T) {
 				t.Errorf("recorded (-want +got):\n%s", diff)
 			}
 			printed := objectsOf[printedRecord](t, strings.Split(out, "\n")[:1])[0]
-			if printed.Value == nil || *printed.Value != poison || *printed.Key != itemKey(5) || printed.Offset != bad.Offset ||
+			if printed.Value == nil || *printed.Value != poison || *printed.Key != traffic.ItemKey(5) || printed.Offset != bad.Offset ||
 				printed.Headers["trace"] != "/wE=" || printed.Encoding != "base64" {
 				t.Errorf("printed %+v", printed)
 			}
@@ -98,7 +99,7 @@ func TestSkipBeforeTheFirstCommit(t *testing.T) {
 	t.Parallel()
 	k := &walk{world: newWorld(t, stock("shop.stock")), rng: rand.New(rand.NewPCG(1, 7))}
 	k.m, k.config = k.mirrors[0], k.configure("walk", "20ms")
-	bad := &kgo.Record{Topic: k.m.topic, Key: []byte(stockKey("a", 1)), Value: []byte(`{`)}
+	bad := &kgo.Record{Topic: k.m.topic, Key: []byte(traffic.StockKey("a", 1)), Value: []byte(`{`)}
 	k.send(bad)
 	k.p = k.run(k.config)
 	k.halted("bad_record")

@@ -42,7 +42,7 @@ func (k *walk) change(n int) {
 	k.t.Helper()
 	var records []*kgo.Record
 	for range n {
-		records = append(records, k.m.change(k.m, k.rng)...)
+		records = append(records, k.m.source.Change(k.rng)...)
 	}
 	k.send(records...)
 }

@@ -101,9 +101,20 @@ func (p *process) exit() int {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		p.t.Fatalf("%s has not ended", p.name)
+		p.t.Fatalf("%s has not ended:\n%s", p.name, p.dump())
 		return -1
 	}
+}
+
+// dump makes a process that hangs tell what its goroutines wait for, and ends it by that.
+func (p *process) dump() string {
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-p.done:
+	case <-time.After(10 * time.Second): // It has not even a runtime that listens.
+	}
+	return p.log.tail(2000)
 }
 
 // stop ends the process gracefully, and expects that it could.
