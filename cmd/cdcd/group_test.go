@@ -59,7 +59,7 @@ func (p *process) tables() []string {
 		switch l.Message {
 		case "resumed from bookmark":
 			runs[l.Table] = true
-		case "stopped", "dropped open batch":
+		case "stopped", "dropped open batch", "stood down", "restarted table":
 			delete(runs, l.Table)
 		}
 	}

@@ -25,6 +25,11 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	for name, value := range cloudEnvironment() {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
 	m.Run()
 }
 
@@ -37,7 +42,7 @@ type process struct {
 	done chan struct{} // Closed when the process has ended and its log is complete.
 }
 
-// startProcess starts cdcd with arguments. A process that is left over is killed at the end of the test.
+// startProcess starts cdcd with arguments; a cloud knows it by its name. A process that is left over is killed at the end of the test.
 func startProcess(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
@@ -45,7 +50,7 @@ func startProcess(t *testing.T, name string, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, name: name, cmd: exec.Command(self, args...), log: newJournal(), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asCommand+"=1")
+	p.cmd.Env = append(os.Environ(), asCommand+"=1", "AWS_ACCESS_KEY_ID="+name)
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

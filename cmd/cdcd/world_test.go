@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,7 +14,7 @@ import (
 	"time"
 
 	"github.com/apache/iceberg-go/catalog"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -22,20 +24,27 @@ import (
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
-// world is what processes of cdcd live in: a broker on loopback sockets, a SQLite catalog and a folder. Every access of
-// the test to the tables is that of any other Iceberg reader.
+// world is what processes of cdcd live in: a broker on loopback sockets, and a SQLite catalog with a folder or the servers of
+// a cloud. Every access of the test to the tables is that of any other Iceberg reader.
 type world struct {
 	t        *testing.T
 	dir      string
 	mirrors  []*mirror
 	cluster  *kfake.Cluster
 	producer *kgo.Client
-	started  int // Processes.
+	cloud    *cloud // nil: the catalog is a SQLite file.
+	started  int    // Processes.
 }
 
 func newWorld(t *testing.T, mirrors ...*mirror) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), mirrors: mirrors}
+	return newWorldIn(t, t.TempDir(), mirrors...)
+}
+
+// newWorldIn returns a world whose files are in a folder.
+func newWorldIn(t *testing.T, dir string, mirrors ...*mirror) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir, mirrors: mirrors}
 	w.startBroker()
 	w.producer = w.newProducer()
 	return w
@@ -48,7 +57,7 @@ func (w *world) startBroker(port ...int) {
 	for _, m := range w.mirrors {
 		topics = append(topics, m.topic)
 	}
-	options := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics...)}
+	options := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics...), kfake.GroupMinSessionTimeout(time.Second)}
 	if len(port) > 0 {
 		options = append(options, kfake.Ports(port...))
 	}
@@ -77,31 +86,47 @@ func (w *world) send(records ...*kgo.Record) {
 	}
 }
 
+// deployment is what a configuration file says.
+type deployment struct {
+	group    string
+	interval string // Of commits.
+	session  string // "": the default.
+	grace    string // "": 10s.
+	mirrors  []*mirror
+}
+
 // configure writes a configuration file for all tables and returns its path. The group is its name.
 func (w *world) configure(group, interval string) string {
 	w.t.Helper()
+	return w.deploy(group+".toml", deployment{group: group, interval: interval, mirrors: w.mirrors})
+}
+
+// deploy writes a configuration file and returns its path.
+func (w *world) deploy(file string, d deployment) string {
+	w.t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, `grace_period = "10s"
-
-[kafka]
-brokers = [%q]
-group = %q
-
-[catalog]
-uri = "sqlite://%s"
-warehouse = "file://%s"
-
+	fmt.Fprintf(&b, "grace_period = %q\n\n[kafka]\nbrokers = [%q]\ngroup = %q\n",
+		cmp.Or(d.grace, "10s"), strings.Join(w.cluster.ListenAddrs(), `", "`), d.group)
+	if d.session != "" {
+		fmt.Fprintf(&b, "session_timeout = %q\n", d.session)
+	}
+	if w.cloud != nil {
+		b.WriteString(w.cloud.settings())
+	} else {
+		fmt.Fprintf(&b, "\n[catalog]\nuri = \"sqlite://%s\"\nwarehouse = \"file://%s\"\n", w.catalogFile(), w.warehouse())
+	}
+	fmt.Fprintf(&b, `
 [defaults]
 commit_interval = %q
 retain = { snapshots = 100000, age = "24h" } # All of them, so that the whole lineage can be read at the end.
 
 [admin]
 listen = "127.0.0.1:0"
-`, strings.Join(w.cluster.ListenAddrs(), `", "`), group, w.catalogFile(), w.warehouse(), interval)
-	for _, m := range w.mirrors {
+`, d.interval)
+	for _, m := range d.mirrors {
 		fmt.Fprintf(&b, "\n[[table]]\ntopic = %q\nname = %q\n%s\n", m.topic, m.name, m.settings)
 	}
-	return w.write(group+".toml", b.String())
+	return w.write(file, b.String())
 }
 
 func (w *world) write(name, text string) string {
@@ -120,7 +145,8 @@ func (w *world) warehouse() string   { return filepath.Join(w.dir, "warehouse") 
 func (w *world) run(config string, more ...string) *process {
 	w.t.Helper()
 	w.started++
-	return startProcess(w.t, fmt.Sprintf("process %d", w.started), append([]string{"run", "-config", config}, more...)...)
+	name := fmt.Sprintf("process-%d", w.started)
+	return startProcess(w.t, name, append([]string{"run", "-config", config}, more...)...)
 }
 
 // backfill runs a bounded process to its end, and expects that it reaches it.
@@ -152,12 +178,22 @@ func (w *world) expel(group string) {
 	}
 }
 
+// ctx returns the test's context, in which tables can be read.
+func (w *world) ctx() context.Context {
+	if w.cloud == nil {
+		return w.t.Context()
+	}
+	return w.cloud.context(w.t.Context())
+}
+
 // inCatalog calls f with the catalog.
 func (w *world) inCatalog(f func(catalog.Catalog) error) {
 	w.t.Helper()
-	cat, err := sink.OpenCatalog(w.t.Context(), sink.CatalogOptions{
-		Type: "sql", URI: "sqlite://" + w.catalogFile(), Warehouse: "file://" + w.warehouse(),
-	})
+	options := sink.CatalogOptions{Type: "sql", URI: "sqlite://" + w.catalogFile(), Warehouse: "file://" + w.warehouse()}
+	if w.cloud != nil {
+		options = w.cloud.options()
+	}
+	cat, err := sink.OpenCatalog(w.ctx(), options)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -176,14 +212,14 @@ func (w *world) compare() {
 	w.t.Helper()
 	w.inCatalog(func(cat catalog.Catalog) error {
 		for _, m := range w.mirrors {
-			got, err := readback.Map(w.t.Context(), cat, m.name, m.key...)
+			got, err := readback.Map(w.ctx(), cat, m.name, m.key...)
 			if err != nil {
 				return err
 			}
 			if len(m.truth) == 0 {
 				w.t.Errorf("%s: the oracle has no rows", m.name)
 			}
-			if diff := cmp.Diff(m.truth, got); diff != "" {
+			if diff := gocmp.Diff(m.truth, got); diff != "" {
 				w.t.Errorf("%s (-oracle +table):\n%s", m.name, diff)
 			}
 		}
@@ -197,7 +233,7 @@ func (w *world) lineage(table string) []readback.Snapshot {
 	w.t.Helper()
 	var line []readback.Snapshot
 	w.inCatalog(func(cat catalog.Catalog) (err error) {
-		line, err = readback.Snapshots(w.t.Context(), cat, table)
+		line, err = readback.Snapshots(w.ctx(), cat, table)
 		return err
 	})
 	slices.Reverse(line)
