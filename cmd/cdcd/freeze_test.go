@@ -79,7 +79,6 @@ func (f *freezing) awaitHeir(times int, message string) {
 	f.heir.await(f.before[message]+times, says(message, f.table))
 }
 
-
 // attempt waits until the commit that was held is settled, and returns whether it landed.
 func (f *freezing) attempt() (landed bool) {
 	f.w.t.Helper()

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/cdcd-project/cdcd/internal/readback"
 )
@@ -16,7 +15,8 @@ import (
 // fleet is the processes of one consumer group.
 type fleet struct {
 	w       *world
-	config  string
+	config  string     // Of those that are added.
+	tables  []string   // What the living members together have to run; nil: all.
 	members []*process // Those that live.
 	all     []*process
 }
@@ -35,6 +35,13 @@ func (f *fleet) remove(p *process) {
 // tables for which it says that it resumed, until it says that they stopped.
 func (f *fleet) shares() map[*process][]string {
 	f.w.t.Helper()
+	want := slices.Clone(f.tables)
+	if want == nil {
+		for _, m := range f.w.mirrors {
+			want = append(want, m.name)
+		}
+	}
+	slices.Sort(want)
 	var owned map[*process][]string
 	eventually(f.w.t, "the members share all tables out", func() bool {
 		owned = map[*process][]string{}
@@ -47,7 +54,7 @@ func (f *fleet) shares() map[*process][]string {
 			}
 		}
 		slices.Sort(tables)
-		return slices.EqualFunc(tables, f.w.mirrors, func(table string, m *mirror) bool { return table == m.name })
+		return slices.Equal(tables, want)
 	})
 	return owned
 }
@@ -98,11 +105,8 @@ func (f *fleet) watch(owned map[*process][]string) {
 func TestMembersOfAGroupShareTablesOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, items("shop.a"), stock("shop.b"), items("shop.c"), stock("shop.d"))
-	w.cluster.ControlKey(int16(kmsg.JoinGroup), func(r kmsg.Request) (kmsg.Response, error, bool) {
-		r.(*kmsg.JoinGroupRequest).SessionTimeoutMillis = 6000 // The shortest that the broker takes: a death is noticed after it.
-		return nil, nil, false
-	})
-	f := &fleet{w: w, config: w.configure("fleet", "50ms")}
+	const session = 4 * time.Second
+	f := &fleet{w: w, config: w.deploy("fleet.toml", deployment{group: "fleet", interval: "50ms", session: session.String(), mirrors: w.mirrors})}
 	end := w.flow(7)
 
 	first := f.add()
@@ -117,13 +121,20 @@ func TestMembersOfAGroupShareTablesOut(t *testing.T) {
 	owned = f.shares()
 	f.watch(owned)
 
-	orphaned := owned[second]
+	killed := time.Now()
 	second.kill()
 	f.remove(second)
 	taken := f.shares()
-	for _, table := range orphaned {
-		if !slices.Contains(taken[first], table) && !slices.Contains(taken[third], table) {
-			t.Errorf("nobody took %s over from the killed member", table)
+	for _, heir := range f.members {
+		for _, table := range owned[heir] { // Nobody who lives gives a table away.
+			if !slices.Contains(taken[heir], table) {
+				t.Errorf("%s had %v, and has %v after another member's death", heir.name, owned[heir], taken[heir])
+			}
+		}
+		for _, l := range heir.log.find(says("resumed from bookmark", "")) {
+			if quiet := l.Time.Sub(killed); slices.Contains(owned[second], l.Table) && quiet > 0 && quiet < session/2 {
+				t.Errorf("%s was taken over %s after the last owner's death, before its session of %s was over", l.Table, quiet, session)
+			}
 		}
 	}
 	f.watch(taken)
@@ -156,10 +167,16 @@ func TestMembersOfAGroupShareTablesOut(t *testing.T) {
 			t.Errorf("%s: the next owner resumed from %s, the last one had stopped at %s", table, got, want)
 		}
 	}
+	f.peaceful()
+}
+
+// peaceful checks that the members never met at a table.
+func (f *fleet) peaceful() {
+	f.w.t.Helper()
 	for _, p := range f.all {
 		for _, message := range []string{"stood down", "restarted table", "halted table", "dropped open batch"} {
 			if found := p.log.find(says(message, "")); len(found) > 0 {
-				t.Errorf("%s: %d times %q, first %+v", p.name, len(found), message, found[0])
+				f.w.t.Errorf("%s: %d times %q, first %+v", p.name, len(found), message, found[0])
 			}
 		}
 	}

@@ -40,6 +40,8 @@ type process struct {
 	cmd  *exec.Cmd
 	log  *journal
 	done chan struct{} // Closed when the process has ended and its log is complete.
+
+	killed bool // It had no chance to say what it did last.
 }
 
 // startProcess starts cdcd with arguments; a cloud knows it by its name. A process that is left over is killed at the end of the test.
@@ -77,6 +79,7 @@ func startProcess(t *testing.T, name string, args ...string) *process {
 // kill ends the process as a machine that loses power does.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL)
+	p.killed = true
 	<-p.done
 }
 
