@@ -8,7 +8,7 @@ LINTER  := go tool -modfile=tools/go.mod golangci-lint
 CC_PATH := $(shell command -v "$$(go env CC)")
 RACE    := $(if $(CC_PATH),-race)
 
-.PHONY: check build test lint fmt vet demo e2e image clean
+.PHONY: check build test lint fmt vet demo soak e2e image clean
 
 check: lint vet
 	$(if $(RACE),,@echo "no C compiler: the tests run WITHOUT the race detector" >&2)
@@ -32,6 +32,10 @@ vet:
 
 demo:
 	go run ./cmd/cdcd demo
+
+# Random seeds for a time, with real processes that are killed, frozen and restarted: "make soak T=10m".
+soak:
+	go test ./cmd/cdcd -run '^TestSoak$$' -soak $(or $(T),10m) -timeout 0 -count 1 -v
 
 # The real stack; e2e/README.md tells what is started. "make e2e S=a" runs one scenario, F="-readers trino" gives flags.
 e2e:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -107,38 +106,52 @@ func TestRivalThatAlwaysStartsAgainKeepsTheTablesRight(t *testing.T) {
 // commit of each table.
 func (w *world) committers(processes ...*process) map[string]int {
 	w.t.Helper()
-	commits, by := map[string]int{}, map[string]string{}
-	key := func(table string, id int64) string { return fmt.Sprintf("%s: snapshot %d", table, id) }
-	for _, p := range processes {
-		for _, l := range p.log.find(says("committed snapshot", "")) {
-			k := key(l.Table, l.SnapshotID)
-			if by[k] != "" {
-				w.t.Errorf("%s was committed by %s and by %s", k, by[k], p.name)
-			}
-			by[k] = p.name
-			commits[p.name]++
-		}
-	}
 	killed := 0
 	for _, p := range processes {
 		if p.killed {
 			killed++
 		}
 	}
-	for _, m := range w.mirrors {
-		unsaid := 0
-		for _, s := range w.lineage(m.name) {
-			k := key(m.name, s.ID)
-			if by[k] == "" {
-				if unsaid++; unsaid > killed {
-					w.t.Errorf("nobody says to have committed %s", k)
-				}
-			}
-			delete(by, k)
+	commits, unsaid := w.claims(processes...)
+	for table, ids := range unsaid {
+		if len(ids) > killed {
+			w.t.Errorf("%s: nobody says to have committed %v, and %d processes were killed", table, ids, killed)
 		}
 	}
-	for k, name := range by {
-		w.t.Errorf("%s says to have committed %s, which is not in the table", name, k)
-	}
 	return commits
+}
+
+// claims checks that no snapshot was logged as committed by two processes, and that those logged are in the tables. It returns
+// the number of commits by process, and the snapshots of each table of which nobody said anything.
+func (w *world) claims(processes ...*process) (commits map[string]int, unsaid map[string][]int64) {
+	w.t.Helper()
+	type snapshot struct {
+		table string
+		id    int64
+	}
+	commits, unsaid = map[string]int{}, map[string][]int64{}
+	by := map[snapshot]string{}
+	for _, p := range processes {
+		for _, l := range p.log.find(says("committed snapshot", "")) {
+			s := snapshot{l.Table, l.SnapshotID}
+			if by[s] != "" {
+				w.t.Errorf("%s: snapshot %d was committed by %s and by %s", s.table, s.id, by[s], p.name)
+			}
+			by[s] = p.name
+			commits[p.name]++
+		}
+	}
+	for _, m := range w.mirrors {
+		for _, s := range w.lineage(m.name) {
+			key := snapshot{m.name, s.ID}
+			if by[key] == "" {
+				unsaid[m.name] = append(unsaid[m.name], s.ID)
+			}
+			delete(by, key)
+		}
+	}
+	for s, name := range by {
+		w.t.Errorf("%s says to have committed snapshot %d of %s, which is not in the table", name, s.id, s.table)
+	}
+	return commits, unsaid
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,8 +208,9 @@ func (w *world) inCatalog(f func(catalog.Catalog) error) {
 	}
 }
 
-// compare holds each table, as a reader sees it, against the oracle: each key stands once, with the last values.
-func (w *world) compare() {
+// compare holds each table, as a reader sees it, against the oracle: each key stands once, with the last values. It returns
+// how many rows there were, and how many of them differ.
+func (w *world) compare() (rows, mismatches int) {
 	w.t.Helper()
 	w.inCatalog(func(cat catalog.Catalog) error {
 		for _, m := range w.mirrors {
@@ -219,12 +221,30 @@ func (w *world) compare() {
 			if len(m.truth) == 0 {
 				w.t.Errorf("%s: the oracle has no rows", m.name)
 			}
+			rows += len(m.truth)
 			if diff := gocmp.Diff(m.truth, got); diff != "" {
 				w.t.Errorf("%s (-oracle +table):\n%s", m.name, diff)
+				mismatches += differing(m.truth, got)
 			}
 		}
 		return nil
 	})
+	return rows, mismatches
+}
+
+// differing counts the keys whose rows are not the same.
+func differing(a, b map[string]string) int {
+	keys := maps.Clone(a)
+	maps.Copy(keys, b)
+	n := 0
+	for key := range keys {
+		was, had := a[key]
+		is, has := b[key]
+		if was != is || had != has {
+			n++
+		}
+	}
+	return n
 }
 
 // lineage returns the snapshots of a table, oldest first, and checks them: they are one line in which the parent of each
