@@ -76,7 +76,7 @@ func (d *Draft) finish(context.Context) error {
 }
 
 // stale reports whether the draft, which may be nil, has files that are too old to be committed.
-func (d *Draft) stale() bool { return d != nil && tooOld(d.started) }
+func (d *Draft) stale() bool { return d != nil && d.t.s.tooOld(d.started) }
 
 // Discard gives the draft up. Its files are deleted, unless a commit request that names them may still land: then they
 // are left to orphan removal (I5).

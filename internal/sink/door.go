@@ -104,7 +104,7 @@ func (t *Table) send(ctx context.Context, st *staged, d *Draft) (outcome, error)
 	wait := t.s.o.Backoff
 	for attempt := 1; ; attempt++ {
 		switch {
-		case !tooOld(st.begun) && !d.stale():
+		case !t.s.tooOld(st.begun) && !d.stale():
 		case attempt == 1: // Nothing that was sent names this attempt's objects.
 			for _, path := range st.written {
 				t.remove(path)

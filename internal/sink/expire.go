@@ -142,9 +142,8 @@ func (t *Table) remove(path string) {
 	}
 }
 
-// maxFileAge is the age from which the files of a draft are not committed any more: a third of the three days after
-// which other tools' removal of orphan files may take them.
-const maxFileAge = 24 * time.Hour
+// fileAgeDefault is a third of the three days after which other tools' removal of orphan files may take a file.
+const fileAgeDefault = 24 * time.Hour
 
 // removeSentMetadata removes the metadata.json files of attempts that came to nothing. The table has moved on since they were made,
 // and the catalog takes an attempt only on the version of the table that it was made for: none of them can become the table's.
@@ -166,6 +165,6 @@ func (t *Table) removeSentMetadata(o outcome) {
 
 // tooOld reports whether files that were begun at a time, if it is one, may not be committed any more. Both clocks count: the
 // monotonic one stands still while a machine sleeps, and the wall clock may be set back.
-func tooOld(begun time.Time) bool {
-	return !begun.IsZero() && max(time.Since(begun), time.Since(begun.Round(0))) > maxFileAge
+func (s *Sink) tooOld(begun time.Time) bool {
+	return !begun.IsZero() && max(time.Since(begun), time.Since(begun.Round(0))) > s.o.FileAge
 }

@@ -5,6 +5,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type Options struct {
 	Delete     bool          // Whether objects that nothing refers to any more are deleted.
 	IndexBytes int64         // Budget of the key indexes of all tables together (I7); 0: none.
 	Backoff    time.Duration // The first wait before something is tried again; each next one is twice as long, up to BackoffMax.
+	FileAge    time.Duration // Files older than this are not committed any more: their batch is read again. 0: 24 hours.
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // May be nil.
 }
@@ -41,6 +43,7 @@ type Sink struct {
 
 // New returns a Sink. It does not touch the catalog.
 func New(o Options) *Sink {
+	o.FileAge = cmp.Or(o.FileAge, fileAgeDefault)
 	return &Sink{o: o, metrics: newMetrics(o.Registerer), watch: watch{seen: map[string]string{}}}
 }
 
