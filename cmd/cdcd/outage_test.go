@@ -65,6 +65,17 @@ func TestSignalWhileTheCatalogIsAway(t *testing.T) {
 			if took := time.Since(began); took < grace || took > grace+5*time.Second {
 				t.Errorf("it took %s to stop, with a grace period of %s", took, grace)
 			}
+			dropped := 0
+			for _, m := range w.mirrors {
+				if p.await(1, func(l line) bool {
+					return l.Table == m.name && (l.Message == "stopped" || l.Message == "dropped open batch")
+				}).Message == "dropped open batch" {
+					dropped++
+				}
+			}
+			if dropped == 0 {
+				t.Error("no table says that it dropped its open batch")
+			}
 			w.cloud.meddle(nil)
 			for _, g := range w.cloud.allGates() {
 				g.open()

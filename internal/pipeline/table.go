@@ -118,16 +118,21 @@ func (t *table) halt(err error) {
 }
 
 // run is the whole life of a table, from its bookmark on.
-func (t *table) run(ctx context.Context) error {
+func (t *table) run(ctx context.Context) (err error) {
 	work, release := withGrace(ctx, t.d.o.GracePeriod) // Outlives ctx, so that an open batch can be finished.
 	defer release()
 	defer t.close()
 	interrupted := context.AfterFunc(ctx, release)
-	err := t.resume(ctx, work) // Find the bookmark in the table, and read Kafka from there.
-	interrupted()              // Only what follows may have a batch to finish.
+	err = t.resume(ctx, work) // Find the bookmark in the table, and read Kafka from there.
+	interrupted()             // Only what follows may have a batch to finish.
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil && ctx.Err() != nil { // The next owner reads it again: this is no loss.
+			t.log.Warn("dropped open batch", "err", err)
+		}
+	}()
 	for {
 		fetches, err := t.sub.Poll(ctx, t.untilDue())
 		if ctx.Err() != nil {
@@ -273,7 +278,6 @@ func (t *table) close() {
 // dropped, which is no loss.
 func (t *table) finish(work context.Context) error {
 	if err := t.commit(work); err != nil {
-		t.log.Warn("dropped open batch", "err", err)
 		return err
 	}
 	t.log.Info("stopped")
