@@ -30,7 +30,7 @@ const (
 	fetchPartitionBytesMax = 1 << 20
 	fetchWait              = 500 * time.Millisecond // How long a broker may hold a fetch back; also how long a new partition waits at worst.
 	metadataRest           = 500 * time.Millisecond // Between two metadata requests.
-	metadataAge            = time.Minute            // New partitions and topics are seen after this time at the latest.
+	metadataAgeDefault     = time.Minute
 )
 
 // Options says how to reach the cluster. Only Brokers is needed to read, and Group to Join.
@@ -45,6 +45,7 @@ type Options struct {
 	Dialer           func(ctx context.Context, network, host string) (net.Conn, error)
 	SessionTimeout   time.Duration // Zero: kgo's default, 45 s.
 	RebalanceTimeout time.Duration // How long a rebalance waits for Join's own to return. Zero: kgo's default, 60 s.
+	MetadataAge      time.Duration // After this time at the latest, partitions and topics that were added are seen. Zero: a minute.
 	Logger           *slog.Logger  // Nil: nothing is logged.
 	Registerer       prometheus.Registerer
 }
@@ -78,6 +79,9 @@ func Open(o Options) (*Client, error) {
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = queueBytesDefault
 	}
+	if o.MetadataAge <= 0 {
+		o.MetadataAge = metadataAgeDefault
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -109,8 +113,8 @@ func (c *Client) options() []kgo.Opt {
 		kgo.SeedBrokers(c.o.Brokers...),
 		kgo.WithLogger(kgoLogger{c.log}),
 		kgo.WithHooks(connectHook{c.repeats}),
-		kgo.MetadataMinAge(metadataRest),
-		kgo.MetadataMaxAge(metadataAge),
+		kgo.MetadataMinAge(min(metadataRest, c.o.MetadataAge)),
+		kgo.MetadataMaxAge(c.o.MetadataAge),
 		kgo.DisableClientMetrics(),
 	}
 	if c.o.ClientID != "" {

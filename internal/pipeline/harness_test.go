@@ -46,6 +46,7 @@ type world struct {
 	cluster  *kfake.Cluster
 	producer *kgo.Client
 	catalog  catalog.Catalog
+	tune     func(*kafka.Options) // Of processes that start from then on; may be nil.
 }
 
 // newWorld returns a world with topics of one partition each.
@@ -56,12 +57,18 @@ func newWorld(t testing.TB, topics ...string) *world {
 
 func newPartitionedWorld(t testing.TB, partitions int32, topics ...string) *world {
 	t.Helper()
+	return newWorldOf(t, kfake.SeedTopics(partitions, topics...))
+}
+
+// newWorldOf returns a world with a cluster of one broker, unless the options say otherwise.
+func newWorldOf(t testing.TB, opts ...kfake.Opt) *world {
+	t.Helper()
 	w := &world{t: t}
 	var err error
-	if w.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics...)); err != nil {
+	if w.cluster, err = kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.cluster.Close)
+	t.Cleanup(func() { w.cluster.Close() })
 	w.producer, err = kgo.NewClient(kgo.SeedBrokers(w.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.MetadataMinAge(10*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
@@ -125,7 +132,11 @@ type process struct {
 func (w *world) options(p *process, tables []pipeline.Table, change func(*pipeline.Options)) (pipeline.Options, *kafka.Client) {
 	w.t.Helper()
 	log := slog.New(slog.NewJSONHandler(p.log, nil))
-	client, err := kafka.Open(kafka.Options{Brokers: w.cluster.ListenAddrs(), Group: "cdcd", Logger: log, Registerer: p.registry})
+	reach := kafka.Options{Brokers: w.cluster.ListenAddrs(), Group: "cdcd", Logger: log, Registerer: p.registry}
+	if w.tune != nil {
+		w.tune(&reach)
+	}
+	client, err := kafka.Open(reach)
 	if err != nil {
 		w.t.Fatal(err)
 	}
