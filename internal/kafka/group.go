@@ -9,16 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/cdcd-project/cdcd/internal/bookmark"
 )
 
 const (
 	countWait     = 15 * time.Second // How long an assignment waits to learn how many partitions its topics have.
-	commitWait    = 10 * time.Second // How long CommitOffsets may take: it is only advice.
 	leaveWait     = 10 * time.Second // How long leaving the group may take when the brokers are away.
 	unassignedLog = time.Minute      // How often a member without an assignment says so.
 )
@@ -29,9 +24,8 @@ type member struct {
 	balancer *balancer
 	group    *kgo.Client
 	own      func(ctx context.Context, tables []string)
+	advice   *advice
 	life     context.Context // Of Join: kgo's callbacks have only the group client's context.
-
-	committing chan struct{} // Full while CommitOffsets runs: the group client's own lock knows no context.
 
 	calls   sync.Mutex // Held while own runs: its calls never overlap.
 	owned   []string   // The tables of the last call.
@@ -59,7 +53,8 @@ func (c *Client) Join(ctx context.Context, tables []Table, own func(ctx context.
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	m := &member{client: c, balancer: newBalancer(tables, c.log), own: own, life: ctx, committing: make(chan struct{}, 1)}
+	m := &member{client: c, balancer: newBalancer(tables, c.log), own: own, life: ctx}
+	m.advice = newAdvice(m.commitOffsets, m.leftBehind)
 	group, err := kgo.NewClient(append(c.options(), m.options(life)...)...)
 	if err != nil {
 		return fmt.Errorf("join consumer group %s: %w", c.o.Group, err)
@@ -76,8 +71,14 @@ func (c *Client) Join(ctx context.Context, tables []Table, own func(ctx context.
 		return fmt.Errorf("join consumer group %s: this client is in the group already", c.o.Group)
 	}
 
+	advising, stopAdvising := context.WithCancel(life)
+	defer stopAdvising()
+	go m.advice.run(advising)
 	m.watch(ctx)
 	m.stop()
+	m.advice.flush()
+	stopAdvising()
+	<-m.advice.ended
 	c.mu.Lock()
 	c.member = nil
 	c.mu.Unlock()
@@ -170,9 +171,18 @@ func (m *member) onAssigned(ctx context.Context, _ *kgo.Client, held map[string]
 
 func (m *member) onRevoked(context.Context, *kgo.Client, map[string][]int32) {
 	m.call(nil)
+	m.advice.flush()
 	m.mu.Lock()
 	m.held = nil
 	m.mu.Unlock()
+}
+
+// leftBehind logs that the group does not know how far the tables are.
+func (m *member) leftBehind(err error) {
+	if due, count := m.client.repeats.due("advice"); due {
+		m.client.log.Warn("left group offsets behind", "group", m.client.o.Group, "attempt", count, "err", err,
+			"hint", "They are advice for lag monitors; no table is affected.")
+	}
 }
 
 // stop tells that nothing is owned any more, whatever the group may say later.
@@ -246,69 +256,4 @@ func (m *member) countPartitions(ctx context.Context, tables []string) (map[stri
 		counts[t.name] = int32(len(t.leaders))
 	}
 	return counts, nil
-}
-
-// CommitOffsets tells the group how far a table has been committed, as advice for lag monitors: nothing ever reads it
-// back (I8). Only topics that this member holds are told. It does nothing when this process is not in the group,
-// and gives up after a few seconds.
-func (c *Client) CommitOffsets(ctx context.Context, b bookmark.Bookmark) error {
-	c.mu.Lock()
-	m := c.member
-	c.mu.Unlock()
-	if m == nil {
-		return nil
-	}
-	offsets := m.holding(b)
-	if len(offsets) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, commitWait)
-	defer cancel()
-	select {
-	case m.committing <- struct{}{}:
-		defer func() { <-m.committing }()
-	case <-ctx.Done():
-		return fmt.Errorf("commit offsets to consumer group: %w", context.Cause(ctx))
-	}
-	var failed error
-	m.group.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
-		failed = commitError(resp, err)
-	})
-	if failed != nil {
-		return fmt.Errorf("commit offsets to consumer group: %w", failed)
-	}
-	return nil
-}
-
-// holding returns the positions of the topics that the member holds.
-func (m *member) holding(b bookmark.Bookmark) map[string]map[int32]kgo.EpochOffset {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	offsets := map[string]map[int32]kgo.EpochOffset{}
-	for _, t := range b.Topics {
-		for _, p := range t.Partitions {
-			if !slices.Contains(m.held[t.Name], p.Partition) {
-				continue
-			}
-			if offsets[t.Name] == nil {
-				offsets[t.Name] = map[int32]kgo.EpochOffset{}
-			}
-			offsets[t.Name][p.Partition] = kgo.EpochOffset{Offset: p.Next, Epoch: p.Epoch}
-		}
-	}
-	return offsets
-}
-
-func commitError(resp *kmsg.OffsetCommitResponse, err error) error {
-	if err != nil || resp == nil {
-		return err
-	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return fmt.Errorf("topic %s partition %d: %w", t.Topic, p.Partition, err)
-			}
-		}
-	}
-	return nil
 }

@@ -94,12 +94,12 @@ func (t *table) commit(ctx context.Context) error {
 	t.log.Info("committed snapshot", "snapshot_id", done.SnapshotID, "operation", done.Operation, "changes", changes,
 		"inserted", done.Inserted, "updated", done.Updated, "deleted", done.Deleted,
 		"files", done.DataFiles+done.DeleteFiles, "bytes", done.Bytes, "duration_ms", done.Duration.Milliseconds(), "attempt", done.Attempts)
-	t.committed(ctx)
+	t.committed()
 	return nil
 }
 
 // committed begins the next batch, and tells the group how far the table is.
-func (t *table) committed(ctx context.Context) {
+func (t *table) committed() {
 	t.base, t.changed = t.position.Clone(), false
 	t.last, t.first, t.start, t.written = time.Now(), time.Time{}, "", 0
 	t.metrics.setCommitted(t.last.UnixMilli(), t.validThrough())
@@ -107,9 +107,7 @@ func (t *table) committed(ctx context.Context) {
 	t.decoder.Bind(t.sink.Schema())
 	t.draft = t.sink.Draft()
 	t.account()
-	if err := t.d.o.Kafka.CommitOffsets(ctx, t.sink.Bookmark()); err != nil {
-		t.log.Warn("left group offsets behind", "err", err, "hint", "They are advice for lag monitors; the table is not affected.")
-	}
+	t.d.o.Kafka.CommitOffsets(t.sink.Bookmark())
 }
 
 // validThrough returns the best lower bound of source time that the position stands for: the smallest, over the
