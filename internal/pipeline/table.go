@@ -134,7 +134,7 @@ func (t *table) run(ctx context.Context) (err error) {
 		}
 	}()
 	for {
-		fetches, err := t.sub.Poll(ctx, t.untilDue())
+		fetches, err := t.poll(ctx)
 		if ctx.Err() != nil {
 			return t.finish(work)
 		}
