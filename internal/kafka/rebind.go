@@ -96,12 +96,12 @@ func (c *Client) behind(ctx context.Context, s survey, was bookmark.Topic) ([]st
 		if p.Next >= end.Next {
 			continue
 		}
-		next, err := c.Skip(ctx, was.Name, p.Partition, p.Next)
+		next, err := c.Skip(ctx, was.Name, p)
 		if err != nil {
 			return nil, err
 		}
-		if next < end.Next {
-			waiting = append(waiting, fmt.Sprintf("%s/%d from offset %d", was.Name, p.Partition, next))
+		if next.Next < end.Next {
+			waiting = append(waiting, fmt.Sprintf("%s/%d from offset %d", was.Name, p.Partition, next.Next))
 		}
 	}
 	return waiting, nil

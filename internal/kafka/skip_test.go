@@ -7,6 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
 )
 
 func TestSkipStepsOverWhatCannotBeRead(t *testing.T) {
@@ -20,14 +22,40 @@ func TestSkipStepsOverWhatCannotBeRead(t *testing.T) {
 	produce(t, producer, "shop", 0, "open", 1) // Offset 11.
 	c := open(t, cluster)
 	for from, want := range map[int64]int64{0: 0, 1: 1, 2: 7, 3: 7, 4: 7, 6: 7, 7: 7, 8: 11, 9: 11, 10: 11, 11: 11} {
-		if got, err := c.Skip(t.Context(), "shop", 0, from); err != nil || got != want {
-			t.Errorf("from %d: got %d, %v; want %d", from, got, err, want)
+		if got, err := c.Skip(t.Context(), "shop", before(from)); err != nil || got.Next != want {
+			t.Errorf("from %d: got %d, %v; want %d", from, got.Next, err, want)
 		}
 	}
-	if got, err := c.Skip(t.Context(), "empty", 0, 0); err != nil || got != 0 {
-		t.Errorf("empty partition: got %d, %v; want 0", got, err)
+	if got, err := c.Skip(t.Context(), "empty", before(0)); err != nil || got != before(0) {
+		t.Errorf("empty partition: got %+v, %v; want where it was", got, err)
 	}
 	must(t, producer.EndTransaction(t.Context(), kgo.TryAbort))
+}
+
+// before is the position before an offset, after a record of an epoch that nobody ever had.
+func before(next int64) bookmark.Partition { return bookmark.Partition{Next: next, Epoch: 77} }
+
+// The position that Skip returns is compared with the leaders' epochs later: it must have the epoch of what was stepped over.
+func TestSkipTellsTheEpochOfWhatItStepsOver(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(1, "shop"), kfake.NumBrokers(2))
+	producer := newProducer(t, cluster, kgo.TransactionalID("tx"))
+	move := func() {
+		t.Helper()
+		must(t, cluster.MoveTopicPartition("shop", 0, 1-cluster.LeaderFor("shop", 0)))
+	}
+	transaction(t, producer, "c", 1, kgo.TryCommit) // Offset 0, marker 1.
+	move()
+	transaction(t, producer, "a", 1, kgo.TryAbort) // Offset 2, marker 3, in epoch 1.
+	move()
+	transaction(t, producer, "c", 1, kgo.TryCommit) // Offset 4, marker 5, in epoch 2.
+	move()
+	transaction(t, producer, "a", 1, kgo.TryAbort) // Offset 6, marker 7, in epoch 3.
+	c := open(t, cluster)
+	for from, want := range map[int64]bookmark.Partition{0: before(0), 2: {Next: 4, Epoch: 1}, 5: {Next: 8, Epoch: 3}, 8: before(8)} {
+		if got, err := c.Skip(t.Context(), "shop", before(from)); err != nil || got != want {
+			t.Errorf("from %d: got %+v, %v; want %+v", from, got, err, want)
+		}
+	}
 }
 
 // The tail of a compacted log may have no batch at all before its end.
@@ -36,8 +64,8 @@ func TestSkipBelievesRepeatedEmptyAnswers(t *testing.T) {
 	produce(t, newProducer(t, cluster), "shop", 0, "v", 5)
 	asked := 0
 	emptyFetches(cluster, func() int32 { asked++; return 0 })
-	if got, err := open(t, cluster).Skip(t.Context(), "shop", 0, 2); err != nil || got != 5 {
-		t.Errorf("got %d, %v; want the end 5", got, err)
+	if got, err := open(t, cluster).Skip(t.Context(), "shop", before(2)); err != nil || got != (bookmark.Partition{Next: 5, Epoch: -1}) {
+		t.Errorf("got %+v, %v; want the end 5 of an unknown epoch", got, err)
 	}
 	if asked != skipEmptyAnswers {
 		t.Errorf("asked %d times, want %d", asked, skipEmptyAnswers)
@@ -55,8 +83,8 @@ func TestSkipDoesNotBelieveThrottledAnswers(t *testing.T) {
 		}
 		return 1
 	})
-	if got, err := open(t, cluster).Skip(t.Context(), "shop", 0, 2); err != nil || got != 2 {
-		t.Errorf("got %d, %v; want 2", got, err)
+	if got, err := open(t, cluster).Skip(t.Context(), "shop", before(2)); err != nil || got != before(2) {
+		t.Errorf("got %+v, %v; want where it was", got, err)
 	}
 }
 
@@ -85,16 +113,16 @@ func emptyFetches(cluster *kfake.Cluster, next func() int32) {
 func TestSkipReportsErrors(t *testing.T) {
 	cluster := newCluster(t, kfake.SeedTopics(1, "shop"))
 	c := open(t, cluster)
-	if _, err := c.Skip(t.Context(), "shop", 0, 1); err == nil {
+	if _, err := c.Skip(t.Context(), "shop", before(1)); err == nil {
 		t.Error("an offset beyond the end was accepted")
 	}
 	for _, topic := range []string{"shop", "missing"} {
-		if _, err := c.Skip(t.Context(), topic, 4, 0); err == nil {
+		if _, err := c.Skip(t.Context(), topic, bookmark.Partition{Partition: 4}); err == nil {
 			t.Errorf("partition 4 of topic %s was found", topic)
 		}
 	}
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "shop", Err: kerr.TopicAuthorizationFailed, Count: 1})
-	if _, err := c.Skip(t.Context(), "shop", 0, 0); err == nil {
+	if _, err := c.Skip(t.Context(), "shop", before(0)); err == nil {
 		t.Error("a refused fetch was taken for an empty partition")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/cdcd-project/cdcd/internal/bookmark"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
@@ -148,14 +147,15 @@ func (t *table) atEnd(ctx context.Context, idle bool) (bool, error) {
 				return false, nil
 			}
 			t.asked = time.Now()
-			next, err := t.d.o.Kafka.Skip(ctx, name, p.Partition, at.Next)
+			next, err := t.d.o.Kafka.Skip(ctx, name, at)
 			if err != nil {
 				return false, fmt.Errorf("find end of %s: %w", name+"/"+strconv.Itoa(int(p.Partition)), err)
 			}
-			if next < p.Next {
+			if next.Next < p.Next {
 				return false, nil // Records wait.
 			}
-			t.position.Set(name, "", bookmark.Partition{Partition: p.Partition, Next: p.Next, Epoch: at.Epoch})
+			next.Next = p.Next
+			t.position.Set(name, "", next)
 		}
 	}
 	if err := t.commit(ctx); err != nil {
