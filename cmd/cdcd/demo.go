@@ -271,7 +271,7 @@ func (s *stage) pipeline(ctx context.Context) error {
 			Logger: s.log, Registerer: s.registry,
 		}),
 		Tables: pipelineTables(s.conf), BatchBytes: int64(s.conf.Memory.Batches), GracePeriod: s.conf.GracePeriod.Duration, Pause: pause,
-		PauseMax: pauseMax, QuietInterval: quietInterval, Logger: s.log, Registerer: s.registry,
+		PauseMax: pauseMax, QuietInterval: quietInterval, WatchInterval: watchInterval, Logger: s.log, Registerer: s.registry,
 	})
 }
 

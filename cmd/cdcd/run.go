@@ -21,6 +21,7 @@ const (
 	backoff         = 50 * time.Millisecond  // The first wait before a storage or catalog call is repeated.
 	pause           = 200 * time.Millisecond // The first pause before a table is opened again.
 	pauseMax        = 30 * time.Second       // The longest one.
+	watchInterval   = time.Minute            // How often the brokers are asked where topics end.
 	quietInterval   = 15 * time.Minute       // How often a bookmark that moved without a changed row is committed alone, at most.
 	rebalanceMargin = 30 * time.Second       // How much longer than the grace period a rebalance of the group waits for a member.
 )
@@ -76,7 +77,7 @@ func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *k
 			Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log, Registerer: registry,
 		}),
 		Tables: pipelineTables(conf), Bounded: cmd.Backfill, BatchBytes: int64(conf.Memory.Batches), GracePeriod: conf.GracePeriod.Duration,
-		Pause: pause, PauseMax: pauseMax, QuietInterval: quietInterval, Logger: log, Registerer: registry,
+		Pause: pause, PauseMax: pauseMax, QuietInterval: quietInterval, WatchInterval: watchInterval, Logger: log, Registerer: registry,
 	})
 	return errors.Join(err, cat.Close())
 }

@@ -44,15 +44,14 @@ func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
 
 // addFetch folds the records of one piece of a partition, and moves the position over all of it.
 func (t *table) addFetch(ctx context.Context, f kafka.Fetch) error {
-	key := partition{f.Topic, f.Partition}
-	pr := t.progress[key]
-	if pr == nil {
-		pr = &progress{}
-		t.progress[key] = pr
-	}
+	pr := t.progressOf(f.Topic, f.Partition)
 	pr.high = f.HighWatermark
 	at, _ := t.position.Partition(f.Topic, f.Partition)
-	invariant.Check(f.Next >= at.Next, "I3: %s read %s/%d back from %d to %d", t.o.Sink.Name, f.Topic, f.Partition, at.Next, f.Next)
+	invariant.Check(len(f.Records) == 0 || f.Records[0].Offset >= at.Next, "I3: %s read %s/%d from %d back to %d", t.o.Sink.Name, f.Topic,
+		f.Partition, at.Next, f.Next)
+	if f.Next <= at.Next {
+		return nil // The position has moved over offsets without records already.
+	}
 	for _, r := range f.Records {
 		at.Next = r.Offset
 		if err := t.apply(ctx, place{f.Topic, at, pr}, r); err != nil {
@@ -61,8 +60,16 @@ func (t *table) addFetch(ctx context.Context, f kafka.Fetch) error {
 		at.Epoch = r.LeaderEpoch
 	}
 	t.position.Set(f.Topic, "", bookmark.Partition{Partition: f.Partition, Next: f.Next, Epoch: f.Epoch})
-	t.metrics.setLag(f.Topic, f.Partition, f.HighWatermark-f.Next)
+	t.lag.move(f.Topic, f.Partition, f.Next, f.HighWatermark)
 	return nil
+}
+
+func (t *table) progressOf(topic string, number int32) *progress {
+	key := partition{topic, number}
+	if t.progress[key] == nil {
+		t.progress[key] = &progress{asked: -1}
+	}
+	return t.progress[key]
 }
 
 // place is where a record stands: the position before it, and the progress of its partition.

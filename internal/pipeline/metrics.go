@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"strconv"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
@@ -12,7 +10,8 @@ import (
 type metrics struct {
 	consumed, applied, ignored *prometheus.CounterVec
 	decodeErrors, restarts     *prometheus.CounterVec
-	lag, bufferedBytes         *prometheus.GaugeVec
+	lag, openTransactions      *prometheus.GaugeVec
+	bufferedBytes              *prometheus.GaugeVec
 	bufferedRows, halted       *prometheus.GaugeVec
 	committedSource            *prometheus.GaugeVec
 	lastCommit                 *prometheus.GaugeVec
@@ -26,20 +25,21 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"table"}, labels...))
 	}
 	m := &metrics{
-		consumed:        counter("cdcd_records_consumed_total", "Records that were applied, ignored or refused."),
-		applied:         counter("cdcd_change_events_total", "Change events folded into batches, by op.", "op"),
-		ignored:         counter("cdcd_records_ignored_total", "Records that a named rule leaves out.", "rule"),
-		decodeErrors:    counter("cdcd_decode_errors_total", "Records that were refused, by reason.", "reason"),
-		restarts:        counter("cdcd_table_restarts_total", "Times that a table was opened again after an error."),
-		lag:             gauge("cdcd_consumer_lag_records", "High watermark minus the next offset to read.", "partition"),
-		bufferedBytes:   gauge("cdcd_buffered_bytes", "Memory of the open batch."),
-		bufferedRows:    gauge("cdcd_buffered_rows", "Keys that the open batch touches."),
-		halted:          gauge("cdcd_table_halted", "1 while the table is halted for the reason.", "reason"),
-		committedSource: gauge("cdcd_committed_source_timestamp_seconds", "Source time that the table is valid through, as a Unix time."),
-		lastCommit:      gauge("cdcd_last_commit_timestamp_seconds", "When the table was last committed, as a Unix time."),
+		consumed:         counter("cdcd_records_consumed_total", "Records that were applied, ignored or refused."),
+		applied:          counter("cdcd_change_events_total", "Change events folded into batches, by op.", "op"),
+		ignored:          counter("cdcd_records_ignored_total", "Records that a named rule leaves out.", "rule"),
+		decodeErrors:     counter("cdcd_decode_errors_total", "Records that were refused, by reason.", "reason"),
+		restarts:         counter("cdcd_table_restarts_total", "Times that a table was opened again after an error."),
+		lag:              gauge("cdcd_consumer_lag_records", "High watermark minus the next offset to read.", "partition"),
+		openTransactions: gauge("cdcd_open_transaction_records", "Records that wait for an open Kafka transaction to end.", "partition"),
+		bufferedBytes:    gauge("cdcd_buffered_bytes", "Memory of the open batch."),
+		bufferedRows:     gauge("cdcd_buffered_rows", "Keys that the open batch touches."),
+		halted:           gauge("cdcd_table_halted", "1 while the table is halted for the reason.", "reason"),
+		committedSource:  gauge("cdcd_committed_source_timestamp_seconds", "Source time that the table is valid through, as a Unix time."),
+		lastCommit:       gauge("cdcd_last_commit_timestamp_seconds", "When the table was last committed, as a Unix time."),
 	}
 	if r != nil {
-		r.MustRegister(m.consumed, m.applied, m.ignored, m.decodeErrors, m.restarts, m.lag, m.bufferedBytes, m.bufferedRows,
+		r.MustRegister(m.consumed, m.applied, m.ignored, m.decodeErrors, m.restarts, m.lag, m.openTransactions, m.bufferedBytes, m.bufferedRows,
 			m.halted, m.committedSource, m.lastCommit)
 	}
 	return m
@@ -81,10 +81,6 @@ func (m *metrics) of(name string) *tableMetrics {
 
 func (t *tableMetrics) refused(reason string) { t.m.decodeErrors.WithLabelValues(t.name, reason).Inc() }
 
-func (t *tableMetrics) setLag(topic string, partition int32, lag int64) {
-	t.m.lag.WithLabelValues(t.name, topic+"/"+strconv.Itoa(int(partition))).Set(float64(max(lag, 0)))
-}
-
 func (t *tableMetrics) setBuffered(bytes, rows int) {
 	t.m.bufferedBytes.WithLabelValues(t.name).Set(float64(bytes))
 	t.m.bufferedRows.WithLabelValues(t.name).Set(float64(rows))
@@ -112,7 +108,6 @@ func (t *tableMetrics) setCommitted(atMs, sourceMs int64) {
 // release takes back what this process says about the present state of a table that it no longer runs: its next owner tells.
 func (t *tableMetrics) release() {
 	t.setHalted("")
-	t.m.lag.DeletePartialMatch(prometheus.Labels{"table": t.name})
 	t.m.committedSource.DeleteLabelValues(t.name)
 	t.m.lastCommit.DeleteLabelValues(t.name)
 }

@@ -39,6 +39,10 @@ type Options struct {
 	// row (I8).
 	QuietInterval time.Duration
 
+	// WatchInterval is how often the brokers are asked where topics end, for the lag of tables that get nothing. Zero: never. A
+	// bounded run never asks.
+	WatchInterval time.Duration
+
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // May be nil.
 }
@@ -60,14 +64,19 @@ var ErrHalted = errors.New("not all tables reached their end")
 // commits what it has read, within the grace period; what it cannot commit in time is read again by the next owner.
 func Run(ctx context.Context, o Options) error {
 	g, ctx := errgroup.WithContext(ctx)
-	d := &daemon{o: o, metrics: newMetrics(o.Registerer), budget: &budget{limit: o.BatchBytes}, running: map[string]*actor{}}
+	d := &daemon{o: o, metrics: newMetrics(o.Registerer), budget: &budget{limit: o.BatchBytes}, running: map[string]*actor{}, lags: map[string]*lag{}}
 	for _, t := range o.Tables {
 		d.metrics.of(t.Sink.Name)
+		d.lags[t.Sink.Name] = newLag(t.Sink.Name, o.Logger, d.metrics)
 	}
 	if o.Bounded {
 		return d.runBounded(ctx, g)
 	}
 	g.Go(func() error { return o.Kafka.Run(ctx) })
+	g.Go(func() error {
+		d.watchLag(ctx)
+		return nil
+	})
 	g.Go(func() error {
 		defer d.own(context.WithoutCancel(ctx), nil)
 		return o.Kafka.Join(ctx, plans(o.Tables), d.own)
@@ -88,6 +97,7 @@ type daemon struct {
 	o       Options
 	metrics *metrics
 	budget  *budget
+	lags    map[string]*lag   // By table; never changed.
 	running map[string]*actor // Touched by one goroutine only: the one that calls own.
 }
 
@@ -133,6 +143,7 @@ func (d *daemon) start(ctx context.Context, o Table) *actor {
 		t := d.newTable(o)
 		_ = t.keep(ctx) // It ends because it was told to; what it had to say is in the log.
 		t.metrics.release()
+		t.lag.clear()
 	}()
 	return a
 }

@@ -21,6 +21,7 @@ type table struct {
 	d       *daemon
 	log     *slog.Logger
 	metrics *tableMetrics
+	lag     *lag
 	share   share
 	event   debezium.Event // Of the record at hand.
 	existed bool           // The Iceberg table was seen by this process.
@@ -48,7 +49,7 @@ type session struct {
 	last     time.Time // When the table was last committed, or opened.
 	looked   time.Time // When a quiet table was last looked at.
 	changed  bool      // Somebody else has changed the table since it was last committed, or opened.
-	asked    time.Time // When a bounded run last asked the brokers whether records wait before its end.
+	asked    time.Time // When the brokers were last asked whether records wait before the ends of partitions.
 	start    string    // "earliest" if the first start was allowed to be incomplete.
 }
 
@@ -61,10 +62,11 @@ type partition struct {
 type progress struct {
 	high     int64 // The high watermark that came with the last records.
 	sourceMs int64 // Source time of the last event, in Unix milliseconds; 0 before the first.
+	asked    int64 // Where the position stood when a hole was last looked for; -1 before.
 }
 
 func (d *daemon) newTable(o Table) *table {
-	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics.of(o.Sink.Name), share: share{b: d.budget}}
+	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics.of(o.Sink.Name), lag: d.lags[o.Sink.Name], share: share{b: d.budget}}
 }
 
 // keep runs session after session until ctx ends, or a bounded run reaches its end (nil) or halts. A table that has halted begins a
@@ -145,6 +147,7 @@ func (t *table) run(ctx context.Context) (err error) {
 			return err
 		}
 		t.look(work)
+		t.passHoles(work)
 		if t.due(len(fetches) == 0) {
 			if err := t.commit(work); err != nil { // sink.Commit; then tell Kafka, which is advisory.
 				return err
@@ -211,6 +214,7 @@ func (t *table) resume(ctx, work context.Context) error {
 	if err == nil {
 		t.use(opened)
 		from = opened.Bookmark()
+		t.lag.stand(from, t.o.Topics, false)
 	}
 	at, err := t.d.o.Kafka.Locate(ctx, t.o.Topics, from)
 	if err != nil {
@@ -225,6 +229,7 @@ func (t *table) resume(ctx, work context.Context) error {
 	}
 	t.position, t.base, t.end = at.Start, at.Start.Clone(), at.End
 	t.sub = t.d.o.Kafka.Subscribe(t.o.Sink.Name, at.Start, t.o.Topics...)
+	t.lag.stand(at.Start, t.o.Topics, true)
 	t.log.Info("resumed from bookmark", "bookmark", at.Start.String())
 	t.metrics.setHalted("")
 	return nil
@@ -264,6 +269,7 @@ func (t *table) use(s *sink.Table) {
 func (t *table) close() {
 	if t.sub != nil {
 		t.sub.Close()
+		t.lag.stand(t.base, t.o.Topics, false) // What was read after the last commit will be read again.
 	}
 	if t.sink != nil {
 		t.draft.Discard()

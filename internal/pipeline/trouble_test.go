@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -115,4 +116,9 @@ func hinted(t testing.TB, entry map[string]any, words ...string) {
 			t.Errorf("the hint does not say %q: %s", word, hint)
 		}
 	}
+}
+
+// quickly lets a process look after quiet tables all the time.
+func quickly(o *pipeline.Options) {
+	o.QuietInterval, o.WatchInterval = 100*time.Millisecond, 50*time.Millisecond
 }
