@@ -42,7 +42,12 @@ func (c *Client) continuous(p *partition, id [16]byte, fetched kgo.FetchPartitio
 func (c *Client) fault(p *partition, err error) {
 	c.complain(p.topic, p.number, err)
 	lost, isLost := errors.AsType[*kgo.ErrDataLoss](err)
+	huge, isHuge := errors.AsType[*kgo.ErrDecompressTooLarge](err)
 	switch {
+	case isHuge:
+		c.failBelow(p, huge.NextOffset, halt.Newf(halt.RecordOverBudget, hintHuge,
+			"topic %s partition %d: the batch of records at offset %d takes more than %d bytes when it is decompressed",
+			p.topic, p.number, huge.Offset, c.o.UnpackedBytes))
 	case isLost && lost.ConsumedTo == p.next: // Otherwise it is about an earlier start, and the next one will tell.
 		c.failFrom(p, min(lost.ResetTo+1, lost.ConsumedTo), halt.Newf(halt.LogTruncated, hintTruncated,
 			"topic %s partition %d: the log was cut to offset %d, reading stood at %d", p.topic, p.number, lost.ResetTo, lost.ConsumedTo))

@@ -25,6 +25,7 @@ import (
 // Limits of one fetch. A fetch counts compressed bytes; what is queued counts what came out of it.
 const (
 	queueBytesDefault      = 64 << 20
+	unpackedBytesMin       = 128 << 20
 	fetchBytesMax          = 4 << 20
 	fetchBytesMin          = 64 << 10
 	fetchPartitionBytesMax = 1 << 20
@@ -42,6 +43,7 @@ type Options struct {
 	TLS              *tls.Config
 	SASL             sasl.Mechanism
 	QueueBytes       int64 // Bytes of records that may wait in all subscriptions together; beyond it fetching pauses (I7). Zero: 64 MiB.
+	UnpackedBytes    int64 // What one batch of records may decompress to; a larger one halts its tables (I7). Zero: QueueBytes, but at least 128 MiB.
 	Dialer           func(ctx context.Context, network, host string) (net.Conn, error)
 	SessionTimeout   time.Duration // Zero: kgo's default, 45 s.
 	RebalanceTimeout time.Duration // How long a rebalance waits for Join's own to return. Zero: kgo's default, 60 s.
@@ -79,6 +81,9 @@ func Open(o Options) (*Client, error) {
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = queueBytesDefault
 	}
+	if o.UnpackedBytes <= 0 {
+		o.UnpackedBytes = max(o.QueueBytes, unpackedBytesMin)
+	}
 	if o.MetadataAge <= 0 {
 		o.MetadataAge = metadataAgeDefault
 	}
@@ -98,6 +103,7 @@ func Open(o Options) (*Client, error) {
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(min(fetchBytes, fetchPartitionBytesMax)),
 		kgo.FetchMaxWait(fetchWait),
+		kgo.MaxDecompressBatchBytes(int(o.UnpackedBytes)),
 		kgo.Rack(o.Rack),
 	)...)
 	if err != nil {

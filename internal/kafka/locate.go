@@ -31,6 +31,7 @@ const (
 		"go on without them: cdcd table accept-gap TABLE."
 	hintTruncated = "The brokers lost records that were applied, so other records may stand at the same offsets. " +
 		"Check for unclean leader elections; then go on from where the logs part: cdcd table accept-gap TABLE."
+	hintHuge = "Raise memory.batches, a quarter of which is the limit above 128 MiB; or have the producer send smaller batches."
 )
 
 // Position is where a table stands in the cluster, at the moment of Locate.

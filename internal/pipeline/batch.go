@@ -91,6 +91,9 @@ const schemasMax = 3
 // apply decodes one record and folds it. A record that asks for a schema that the table does not have cuts the batch:
 // what came before is committed, so that the schema changes together with the first row that needs it.
 func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
+	if bytes := int64(len(r.Key) + len(r.Value)); bytes > t.d.o.BatchBytes {
+		return t.refuse(ctx, p, &overBudgetError{bytes: bytes, budget: t.d.o.BatchBytes})
+	}
 	for schemas := 0; ; schemas++ {
 		err := t.decode(r)
 		if err == nil && t.event.Op == debezium.Truncate && t.event.Ignored == "" {
@@ -141,6 +144,14 @@ func (t *table) fold(p place) {
 // errTruncate refuses a truncate event: it has no order against the events of other partitions, and empties the table.
 var errTruncate = errors.New("a TRUNCATE empties the source table")
 
+// overBudgetError refuses a record that no open batch can hold (I7).
+type overBudgetError struct{ bytes, budget int64 }
+
+// Error implements error.
+func (e *overBudgetError) Error() string {
+	return fmt.Sprintf("the record has %d bytes, all batches together may take %d", e.bytes, e.budget)
+}
+
 // refuse halts the table at a record that cannot be applied. What came before it is committed, nothing after it is.
 func (t *table) refuse(ctx context.Context, p place, err error) error {
 	reason := halt.BadRecord
@@ -154,6 +165,10 @@ func (t *table) refuse(ctx context.Context, p place, err error) error {
 	}
 	if errors.Is(err, errTruncate) {
 		reason, hint = halt.TruncateRefused, "This version cannot apply a TRUNCATE. Rebuild the table; or keep its rows and go on: "+hint
+		label = string(reason)
+	}
+	if big, ok := errors.AsType[*overBudgetError](err); ok {
+		reason, hint = halt.RecordOverBudget, fmt.Sprintf("Raise memory.batches far above %d bytes, and restart.", big.bytes)
 		label = string(reason)
 	}
 	t.metrics.consumed.Inc()

@@ -69,7 +69,7 @@ func (m *metrics) of(name string) *tableMetrics {
 	for _, r := range debezium.Reasons() {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}
-	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused} {
+	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused, halt.RecordOverBudget} {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}
 	for _, r := range halt.Reasons() {
