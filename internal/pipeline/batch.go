@@ -44,6 +44,9 @@ func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
 
 // addFetch folds the records of one piece of a partition, and moves the position over all of it.
 func (t *table) addFetch(ctx context.Context, f kafka.Fetch) error {
+	if t.isHeld(f.Topic, f.Partition) {
+		return nil // It will be fetched again.
+	}
 	pr := t.progressOf(f.Topic, f.Partition)
 	pr.high = f.HighWatermark
 	at, _ := t.position.Partition(f.Topic, f.Partition)
@@ -54,7 +57,9 @@ func (t *table) addFetch(ctx context.Context, f kafka.Fetch) error {
 	}
 	for _, r := range f.Records {
 		at.Next = r.Offset
-		if err := t.apply(ctx, place{f.Topic, at, pr}, r); err != nil {
+		if err := t.apply(ctx, place{f.Topic, at, pr}, r); errors.Is(err, errHeld) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		at.Epoch = r.LeaderEpoch
@@ -106,6 +111,9 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 		change, ok := errors.AsType[*debezium.SchemaChange](err)
 		if !ok || !change.Lossless || schemas == schemasMax {
 			return t.refuse(ctx, p, err)
+		}
+		if err := t.hold(ctx, p, change); err != nil {
+			return err
 		}
 		if err := t.evolve(ctx, p, change); err != nil {
 			return err
@@ -214,6 +222,7 @@ func (t *table) evolve(ctx context.Context, p place, change *debezium.SchemaChan
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
+	t.passed = t.passed && !t.widensKey(change) // Each wider key has a barrier of its own.
 	if err := t.sink.Evolve(change.Want); err != nil {
 		return err
 	}

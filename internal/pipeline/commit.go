@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cdcd-project/cdcd/internal/bookmark"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
@@ -140,27 +141,33 @@ func (t *table) atEnd(ctx context.Context, idle bool) (bool, error) {
 		end, _ := t.end.Topic(name)
 		for _, p := range end.Partitions {
 			at, _ := t.position.Partition(name, p.Partition)
-			if at.Next >= p.Next {
-				continue
+			if reached, err := t.reach(ctx, name, at, p.Next, ask); err != nil || !reached {
+				return false, err
 			}
-			if !ask {
-				return false, nil
-			}
-			t.asked = time.Now()
-			next, err := t.d.o.Kafka.Skip(ctx, name, at)
-			if err != nil {
-				return false, fmt.Errorf("find end of %s: %w", name+"/"+strconv.Itoa(int(p.Partition)), err)
-			}
-			if next.Next < p.Next {
-				return false, nil // Records wait.
-			}
-			next.Next = p.Next
-			t.position.Set(name, "", next)
 		}
 	}
 	if err := t.commit(ctx); err != nil {
 		return false, err
 	}
 	t.log.Info("reached the end", "bookmark", t.position.String())
+	return true, nil
+}
+
+// reach reports whether a partition has been read to an end. Offsets without records before the end are moved over, if the brokers may
+// be asked for them.
+func (t *table) reach(ctx context.Context, topic string, at bookmark.Partition, end int64, ask bool) (bool, error) {
+	if at.Next >= end || !ask {
+		return at.Next >= end, nil
+	}
+	t.asked = time.Now()
+	next, err := t.d.o.Kafka.Skip(ctx, topic, at)
+	if err != nil {
+		return false, fmt.Errorf("find end of %s: %w", topic+"/"+strconv.Itoa(int(at.Partition)), err)
+	}
+	if next.Next < end {
+		return false, nil // Records wait.
+	}
+	next.Next = end
+	t.position.Set(topic, "", next)
 	return true, nil
 }

@@ -44,6 +44,8 @@ type session struct {
 	base     bookmark.Bookmark // Where position stood at the last commit, or when the table was opened.
 	end      bookmark.Bookmark // The end offsets when the table was opened.
 	progress map[partition]*progress
+	barrier  *barrier  // nil: nothing is held.
+	passed   bool      // The next change of the key's types may be applied.
 	written  int64     // Bytes of the open batch's rows that were handed to the draft.
 	first    time.Time // When the open batch got its first record.
 	last     time.Time // When the table was last committed, or opened.
@@ -147,6 +149,9 @@ func (t *table) run(ctx context.Context) (err error) {
 			return err
 		}
 		t.look(work)
+		if err := t.pass(work, len(fetches) == 0); err != nil {
+			return err
+		}
 		t.passHoles(work)
 		if t.due(len(fetches) == 0) {
 			if err := t.commit(work); err != nil { // sink.Commit; then tell Kafka, which is advisory.

@@ -156,3 +156,11 @@ func TestBrokersAwayForAWhile(t *testing.T) {
 		t.Errorf("%d commits and %v restarts, want one batch", n, p.metric("cdcd_table_restarts_total"))
 	}
 }
+
+// holdPartition keeps a partition's records from being fetched until release is called; the other partitions go on.
+func (w *world) holdPartition(topic string, partition int32) (release func()) {
+	h := w.cluster.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Fetch}, Topic: topic, Partitions: []int32{partition}, Err: kerr.OffsetNotAvailable, Count: -1,
+	})
+	return h.Remove
+}
