@@ -237,6 +237,9 @@ func (t *table) resume(ctx, work context.Context) error {
 	t.lag.stand(at.Start, t.o.Topics, true)
 	t.log.Info("resumed from bookmark", "bookmark", at.Start.String())
 	t.metrics.setHalted("")
+	if t.sink != nil {
+		t.d.o.Kafka.CommitOffsets(t.sink.Bookmark()) // The last owner may not have come through with it.
+	}
 	return nil
 }
 
