@@ -170,11 +170,14 @@ func (d *daemon) watchLag(ctx context.Context) {
 		}
 		slices.Sort(topics)
 		ends, err := d.askEnds(ctx, slices.Compact(topics))
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
-			if ctx.Err() == nil {
-				d.o.Logger.Warn("left lag unknown", "err", err)
-			}
-			continue
+			d.o.Logger.Warn("left lag unknown", "err", err)
+		}
+		if ends == nil {
+			continue // The brokers are away: what was known last is better than nothing.
 		}
 		for _, l := range d.lags {
 			l.update(ends)
