@@ -70,6 +70,22 @@ func TestGroupIsToldOnceItListens(t *testing.T) {
 	w.eventually("the group knows", func() bool { return w.told("shop") == 3 })
 }
 
+// What the last owner of a table could not tell the group, the next one does, also if there is nothing to commit.
+func TestGroupIsToldByTheNextOwner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	deaf := w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.RebalanceInProgress, Count: -1})
+	p := w.start(soon(mirror("d.t", "shop")), nil)
+	w.produce(people(customers("shop"), 1, 3)...)
+	w.eventually("the records are applied", func() bool { return w.next("d.t", "shop", 0) == 3 })
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	deaf.Remove()
+	w.start(soon(mirror("d.t", "shop")), nil)
+	w.eventually("the group knows", func() bool { return w.told("shop") == 3 })
+}
+
 // told returns the offset that the group has been told for partition 0, or -1.
 func (w *world) told(topic string) int64 {
 	info := w.cluster.GroupInfo("cdcd")

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,7 +21,7 @@ func wide(topic string) events {
 // in another partition. The new ones are not applied before the partitions have been read to the ends seen then (I13).
 func TestWiderKeyIsABarrier(t *testing.T) {
 	narrow := customers("shop")
-	// Two partitions of 8 MiB each: before the switch, keys 1 and 2 live in partition 0 and key 3 in partition 1; after it, elsewhere.
+	// Several MiB in two partitions: before the switch, keys 1 and 2 live in partition 0 and key 3 in partition 1; after it, elsewhere.
 	log := func() (zero, one, two []*kgo.Record) {
 		zero = append(zero, narrow.upsert("c", "1", `"old"`), narrow.upsert("c", "2", `"old"`))
 		zero = append(zero, large(narrow, 1000, 16, 256<<10)...)
@@ -29,7 +30,8 @@ func TestWiderKeyIsABarrier(t *testing.T) {
 		one = append(one, large(narrow.in(1), 2000, 8, 256<<10)...)
 		zero = append(zero, wide("shop").upsert("u", "3", `"new"`))
 		one = append(one, wide("shop").in(1).upsert("u", "1", `"new"`), wide("shop").in(1).upsert("c", "5000000000", `"new"`))
-		two = append(two, narrow.in(2).upsert("c", "4", `"old"`)) // And nothing after.
+		two = append(two, narrow.in(2).upsert("c", "4", `"old"`))          // And nothing after.
+		one = append(one, large(wide("shop").in(1), 3000, 12, 256<<10)...) // More than one piece, of which none may be taken early.
 		one = append(one, wide("shop").in(1).remove("2", `"older"`)...)
 		return zero, one, two
 	}
@@ -50,7 +52,7 @@ func TestWiderKeyIsABarrier(t *testing.T) {
 					return w.next("d.t", "shop", 0) == int64(len(zero)) && w.next("d.t", "shop", 1) == int64(len(one))
 				})
 			}
-			want := fold(t, append(zero[:18:18], large(narrow, 2000, 8, 256<<10)...)...)
+			want := fold(t, append(zero[:18:18], slices.Concat(large(narrow, 2000, 8, 256<<10), large(narrow, 3000, 12, 256<<10))...)...)
 			maps.Copy(want, map[string]string{"1": "1|new", "3": "3|new", "4": "4|old", "5000000000": "5000000000|new"})
 			delete(want, "2")
 			w.stands("d.t", "shop", want, int64(len(zero)), int64(len(one)), 1)
