@@ -59,7 +59,7 @@ func OpenCatalog(ctx context.Context, o CatalogOptions) (*Catalog, error) {
 	var err error
 	switch o.Type {
 	case "sql":
-		c.Catalog, c.close, err = openSQL(o, properties)
+		c.Catalog, c.close, err = openSQL(ctx, o, properties)
 	case "glue":
 		c.glue = &glueTables{seen: map[tableVersion]types.Table{}, sent: map[[2]string][]string{}}
 		c.Catalog, err = openGlue(c.aws, c.glue, o, properties)

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -8,15 +9,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
 	icesql "github.com/apache/iceberg-go/catalog/sql"
-	_ "modernc.org/sqlite" // The pure Go driver "sqlite".
+	"modernc.org/sqlite" // The pure Go driver "sqlite".
+)
+
+// How often, and after what rest, a file is opened that others are making at this moment: for about ten seconds.
+const (
+	connectAttempts = 200
+	connectRest     = 50 * time.Millisecond
 )
 
 // openSQL opens an SQLite file as a catalog, and makes it if it is not there.
-func openSQL(o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, func() error, error) {
+func openSQL(ctx context.Context, o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, func() error, error) {
 	path, ok := strings.CutPrefix(o.URI, "sqlite:")
 	if !ok {
 		return nil, nil, errors.New("write the uri as sqlite:path")
@@ -34,7 +42,10 @@ func openSQL(o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, 
 		return nil, nil, err
 	}
 	properties["warehouse"] = o.Warehouse
-	cat, err := icesql.NewCatalog(catalogName, db, icesql.SQLite, properties)
+	var cat *icesql.Catalog
+	if err = connect(ctx, db); err == nil {
+		cat, err = icesql.NewCatalog(catalogName, db, icesql.SQLite, properties)
+	}
 	if err != nil {
 		if closeErr := db.Close(); closeErr != nil {
 			err = fmt.Errorf("%w (close: %w)", err, closeErr)
@@ -42,4 +53,19 @@ func openSQL(o CatalogOptions, properties iceberg.Properties) (catalog.Catalog, 
 		return nil, nil, err
 	}
 	return cat, db.Close, nil
+}
+
+// connect makes the first connection, which switches a fresh file to the write-ahead log. For that alone SQLite lets nobody
+// wait: of several processes that start at once, all but one would be told that the database is locked.
+func connect(ctx context.Context, db *sql.DB) error {
+	const busy = 5 // SQLITE_BUSY.
+	for attempt := 0; ; attempt++ {
+		err := db.PingContext(ctx)
+		if refused, ok := errors.AsType[*sqlite.Error](err); !ok || refused.Code()&0xff != busy || attempt == connectAttempts {
+			return err
+		}
+		if err := sleep(ctx, connectRest); err != nil {
+			return err
+		}
+	}
 }
