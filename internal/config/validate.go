@@ -11,8 +11,8 @@ import (
 
 // The bounds of kafka.session_timeout. Brokers have narrower ones, which are theirs to say: 6 s to 30 min by default.
 const (
-	sessionMin = time.Second
-	sessionMax = time.Hour
+	shortestSession = time.Second
+	longestSession  = time.Hour
 )
 
 // validate checks what the types do not: forms, ranges, choices and contradictions.
@@ -53,9 +53,9 @@ func (f *faults) kafka(k *Kafka) {
 	if k.ClientID == "" {
 		f.addf("kafka.client_id", "is empty: write a name by which the brokers' logs and quotas know cdcd")
 	}
-	if d := k.SessionTimeout.Duration; d < sessionMin || d > sessionMax {
+	if d := k.SessionTimeout.Duration; d < shortestSession || d > longestSession {
 		f.addf("kafka.session_timeout", "is %s: write a time from %s to %s, within the brokers' own limits, "+
-			"group.min.session.timeout.ms and group.max.session.timeout.ms", d, sessionMin, sessionMax)
+			"group.min.session.timeout.ms and group.max.session.timeout.ms", d, shortestSession, longestSession)
 	}
 	f.tls(k.TLS)
 	f.sasl(k.SASL)
