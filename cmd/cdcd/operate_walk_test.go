@@ -50,10 +50,11 @@ func (k *walk) change(n int) {
 // lose sends changes that never count: they are to be lost.
 func (k *walk) lose(n int) {
 	k.t.Helper()
-	truth := k.m.truth
-	k.m.truth = map[string]string{}
-	k.change(n)
-	k.m.truth = truth
+	var records []*kgo.Record
+	for range n {
+		records = append(records, k.m.source.Phantom(k.rng)...)
+	}
+	k.send(records...)
 }
 
 // halted waits until the daemon halts once more, and returns what it says.
