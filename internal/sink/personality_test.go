@@ -111,6 +111,25 @@ func (c trouble) run(t *testing.T, kind string) {
 	w.goOn(c.ends == landed)
 }
 
+// A table without a snapshot has no sequence number that a rival could use up: only the pin keeps a second first commit out (I2).
+func TestSecondFirstCommitStandsDown(t *testing.T) {
+	for _, kind := range worldKinds() {
+		t.Run(kind, func(t *testing.T) {
+			w := newWorld(t, kind)
+			w.settled = maps.Clone(w.truth)
+			w.change1()
+			w.onCatalog(trouble{before: rivalCommits}.fate(w))
+			if _, err := w.table.Commit(w.ctx, w.change()); !errors.Is(err, ErrStandDown) {
+				t.Errorf("the second first commit ended with %v", err)
+			}
+			w.heal()
+			w.draft.Discard()
+			w.checkSettled()
+			w.goOn(false)
+		})
+	}
+}
+
 // change1 is the change that meets the trouble: it updates, deletes and inserts.
 func (w *world) change1() {
 	w.upsert(1, "y")
