@@ -33,7 +33,7 @@ type AWSOptions struct {
 
 // awsConfig returns the one configuration of all AWS calls.
 func awsConfig(ctx context.Context, o AWSOptions) (aws.Config, error) {
-	var options []func(*config.LoadOptions) error
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(awsClient(silenceMax))}
 	if o.Region != "" {
 		options = append(options, config.WithRegion(o.Region))
 	}
