@@ -53,10 +53,10 @@ func (tr *tracer) run(d *datadriven.TestData) string {
 		tr.t.Fatalf("%s: unknown command", d.Pos)
 	}
 	tr.catchUp()
+	tr.heal()
 	if d.Cmd != "create" {
 		tr.report()
 	}
-	tr.heal()
 	tr.forget()
 	tr.seen, tr.dead = 0, false
 	return strings.Join(tr.lines, "\n") + "\n"
@@ -175,11 +175,15 @@ func (tr *tracer) fate(d *datadriven.TestData, arg datadriven.CmdArg, crash func
 	return nil
 }
 
-// dying ends the process with the commit request: what it asks for afterwards is not in the trace.
+// dying ends the process with the commit request: what it asks for afterwards is not in the trace. The process really ends with what it
+// asks for next, when what becomes of the request has come about.
 func (tr *tracer) dying(r *wiretest.Request, v wiretest.Verdict, crash func()) wiretest.Verdict {
-	if r.Operation == tr.commitOp {
-		crash()
+	switch {
+	case r.Operation == tr.commitOp:
 		tr.dead = true
+	case tr.dead && r.Operation == tr.loadOp:
+		crash()
+		return wiretest.Drop()
 	}
 	return v
 }

@@ -1,10 +1,12 @@
 package sink
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,28 +38,38 @@ func TestSilentStorageIsGivenUp(t *testing.T) {
 
 // What moves is waited for: an upload that takes many times the silence that is allowed.
 func TestSlowUploadIsNotSilent(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		part := make([]byte, 1<<20)
-		for {
-			if _, err := io.ReadFull(r.Body, part); err != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}))
-	defer server.Close()
-	const silence = 400 * time.Millisecond
+	const silence = 300 * time.Millisecond
+	client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe() // Without a buffer: what is written has been read.
+		go receiveSlowly(t, theirs)
+		return &lively{ours, silence}, nil
+	}}}
+	defer client.CloseIdleConnections()
 	started := time.Now()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL, bytes.NewReader(make([]byte, 64<<20)))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://s3/lake/data", bytes.NewReader(make([]byte, 2<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := awsClient(silence).Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatalf("the upload was given up after %s: %v", time.Since(started), err)
 	}
 	resp.Body.Close()
-	if time.Since(started) < 2*silence {
+	if time.Since(started) < 3*silence {
 		t.Errorf("the upload took only %s", time.Since(started))
 	}
+}
+
+// receiveSlowly answers one request, of whose body it takes its time to read a part after the other.
+func receiveSlowly(t *testing.T, c net.Conn) {
+	defer c.Close()
+	r, err := http.ReadRequest(bufio.NewReader(c))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for part := make([]byte, 32<<10); err == nil; _, err = io.ReadFull(r.Body, part) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") // A client that gave up is noticed there.
 }
