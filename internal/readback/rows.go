@@ -4,6 +4,7 @@ package readback
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // Rows calls f with each row of a table at the head of ref, as canonical text by column: integers and decimals plain, dates
-// YYYY-MM-DD, timestamps YYYY-MM-DDTHH:MM:SS.ffffff (with Z for timestamptz), binary "hex:…", and nil for null.
+// YYYY-MM-DD, timestamps YYYY-MM-DDTHH:MM:SS.ffffff (with Z for timestamptz), binary "hex:…", times HH:MM:SS.ffffff, structs and
+// lists as JSON of such text, and nil for null.
 // names are the columns, in the order of values. values is reused between calls.
 func Rows(ctx context.Context, cat catalog.Catalog, name, ref string, f func(names []string, values []*string) error) error {
 	t, err := load(ctx, cat, name)
@@ -89,7 +91,56 @@ func text(column arrow.Array, i int) (string, error) {
 	case *array.LargeBinary:
 		return fmt.Sprintf("hex:%x", a.Value(i)), nil
 	}
+	return nestedText(column, i)
+}
+
+// nestedText writes times, and structs and lists as JSON: their values are strings of canonical text, or null.
+func nestedText(column arrow.Array, i int) (string, error) {
+	var parts []string
+	switch a := column.(type) {
+	case *array.Time64:
+		return a.Value(i).ToTime(a.DataType().(*arrow.Time64Type).Unit).Format("15:04:05.000000"), nil //nolint:forcetypeassert // A time array has a time type.
+	case *array.List:
+		start, end := a.ValueOffsets(i)
+		for k := start; k < end; k++ {
+			part, err := jsonText(a.ListValues(), int(k))
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, part)
+		}
+		return "[" + strings.Join(parts, ",") + "]", nil
+	case *array.Struct:
+		for k, f := range a.DataType().(*arrow.StructType).Fields() { //nolint:forcetypeassert // A struct array has a struct type.
+			part, err := jsonText(a.Field(k), i)
+			if err != nil {
+				return "", err
+			}
+			name, err := json.Marshal(f.Name)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, string(name)+":"+part)
+		}
+		return "{" + strings.Join(parts, ",") + "}", nil
+	}
 	return "", fmt.Errorf("no canonical text for %s", column.DataType())
+}
+
+func jsonText(column arrow.Array, i int) (string, error) {
+	if column.IsNull(i) {
+		return "null", nil
+	}
+	s, err := text(column, i)
+	switch column.(type) {
+	case *array.List, *array.Struct:
+		return s, err
+	}
+	if err != nil {
+		return "", err
+	}
+	quoted, err := json.Marshal(s)
+	return string(quoted), err
 }
 
 // Map returns the rows of a table as a map from the values of the key columns to the values of all columns, each joined

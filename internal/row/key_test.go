@@ -3,6 +3,7 @@ package row
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -68,5 +69,39 @@ func TestANullIdentifiesNoRow(t *testing.T) {
 	rows.Vectors[0].AppendNull()
 	if _, err := rows.AppendKey(nil, 0); !errors.Is(err, ErrNullKey) {
 		t.Errorf("got %v, want %v", err, ErrNullKey)
+	}
+}
+
+func TestKeysAreReadBack(t *testing.T) {
+	s := &Schema{}
+	for i, c := range testSchema().Columns {
+		s.Columns = append(s.Columns, c)
+		if c.Type.Kind != Float && c.Type.Kind != Double && c.Type.Kind < Struct {
+			s.Key = append([]int{i}, s.Key...)
+		}
+	}
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		rows := NewRows(s)
+		appendRandomRow(r, rows)
+		rows.End()
+		key, err := rows.AppendKey(nil, 0)
+		if err != nil { // A null.
+			continue
+		}
+		back, err := s.ReadKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range s.Key {
+			if got, want := string(back.Vectors[i].AppendText(nil, 0)), string(rows.Vectors[c].AppendText(nil, 0)); got != want {
+				t.Errorf("seed %d: column %s: got %s, want %s", seed, s.Columns[c].Name, got, want)
+			}
+		}
+		for _, bad := range [][]byte{key[:len(key)-1], append(key, 0), nil} {
+			if _, err := s.ReadKey(bad); !errors.Is(err, ErrKey) {
+				t.Errorf("seed %d: %d bytes of %d: got %v", seed, len(bad), len(key), err)
+			}
+		}
 	}
 }

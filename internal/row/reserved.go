@@ -10,6 +10,10 @@ func (r *Rows) Reserved() int {
 }
 
 func (v *Vector) reserved() int {
-	return cap(v.Validity) + cap(v.Bits) + 4*cap(v.Int32s) + 8*cap(v.Int64s) + 4*cap(v.Float32s) + 8*cap(v.Float64s) +
+	total := cap(v.Validity) + cap(v.Bits) + 4*cap(v.Int32s) + 8*cap(v.Int64s) + 4*cap(v.Float32s) + 8*cap(v.Float64s) +
 		16*cap(v.Decimals) + 4*cap(v.Offsets) + cap(v.Bytes)
+	for i := range v.Children {
+		total += v.Children[i].reserved()
+	}
+	return total
 }

@@ -20,7 +20,7 @@ func appendRandom(r *rand.Rand, v *Vector) string {
 		v.AppendBool(x&1 == 1)
 	case v.Type.Kind == Int, v.Type.Kind == Date:
 		v.AppendInt32(int32(x))
-	case v.Type.Kind == Long, v.Type.Kind == Timestamp, v.Type.Kind == TimestampTZ:
+	case v.Type.Kind == Long, v.Type.Kind == Timestamp, v.Type.Kind == TimestampTZ, v.Type.Kind == Time:
 		v.AppendInt64(x)
 	case v.Type.Kind == Float:
 		v.AppendFloat32(float32(x))
@@ -28,6 +28,16 @@ func appendRandom(r *rand.Rand, v *Vector) string {
 		v.AppendFloat64(float64(x))
 	case v.Type.Kind == Decimal:
 		v.AppendDecimal(Decimal128{Lo: uint64(x), Hi: x >> 63})
+	case v.Type.Kind == Struct:
+		for i := range v.Children {
+			appendRandom(r, &v.Children[i])
+		}
+		v.EndStruct()
+	case v.Type.Kind == List:
+		for range r.IntN(4) {
+			appendRandom(r, &v.Children[0])
+		}
+		v.EndList()
 	case r.IntN(2) == 0:
 		v.AppendBytes(fmt.Append(nil, x))
 	default:
@@ -77,6 +87,8 @@ func TestRowsBehaveLikeAList(t *testing.T) {
 			case 0:
 				rows.Vectors[0].AppendNull() // Started, and only half of it.
 				rows.Vectors[9].Bytes = append(rows.Vectors[9].Bytes, "half"...)
+				rows.Vectors[12].Children[0].AppendBytes([]byte("half a struct"))
+				rows.Vectors[13].Children[0].AppendBytes([]byte("half a list"))
 				rows.Drop()
 			case 1:
 				appendRandomRow(r, rows)
@@ -184,6 +196,19 @@ func TestTextIsCanonical(t *testing.T) {
 		{Type{Kind: Binary}, func(v *Vector) { v.AppendBytes([]byte{0, 0xff}) }, "hex:00ff"},
 		{Type{Kind: String}, func(v *Vector) { v.AppendBytes(nil) }, ""},
 		{Type{Kind: String}, func(v *Vector) { v.AppendNull() }, "null"},
+		{Type{Kind: Time}, func(v *Vector) { v.AppendInt64(86_399_999_999) }, "23:59:59.999999"},
+		{parsed(t, "list<float>"), func(v *Vector) {
+			v.Children[0].AppendFloat32(1.5)
+			v.Children[0].AppendNull()
+			v.EndList()
+		}, `["1.5",null]`},
+		{parsed(t, "list<float>"), func(v *Vector) { v.EndList() }, `[]`},
+		{parsed(t, "struct<wkb: binary, s: string>"), func(v *Vector) {
+			v.Children[0].AppendBytes([]byte{1})
+			v.Children[1].AppendBytes([]byte("\x00\"\\é"))
+			v.EndStruct()
+		}, `{"wkb":"hex:01","s":"\u0000\"\\é"}`},
+		{parsed(t, "struct<a: int>"), func(v *Vector) { v.AppendNull() }, "null"},
 	} {
 		v := NewVector(tc.typ)
 		tc.append(&v)
@@ -191,4 +216,13 @@ func TestTextIsCanonical(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", tc.typ, got, tc.want)
 		}
 	}
+}
+
+func parsed(t *testing.T, text string) Type {
+	t.Helper()
+	typ, err := ParseType(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return typ
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// AppendText appends value i in canonical text: integers and decimals plain, decimals with their exact scale; dates as
+// AppendText appends value i in canonical text (structs and lists as JSON, see AppendJSON): integers and decimals plain, decimals with their exact scale; dates as
 // YYYY-MM-DD; timestamps as YYYY-MM-DDTHH:MM:SS.ffffff, with a Z for timestamptz; binary as "hex:" and its digits; floats
 // and doubles in the fewest digits that read back to the same number; a null as "null".
 func (v *Vector) AppendText(dst []byte, i int) []byte {
@@ -33,10 +33,14 @@ func (v *Vector) AppendText(dst []byte, i int) []byte {
 		return time.UnixMicro(v.Int64s[i]).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000")
 	case TimestampTZ:
 		return time.UnixMicro(v.Int64s[i]).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
+	case Time:
+		return time.UnixMicro(v.Int64s[i]).UTC().AppendFormat(dst, "15:04:05.000000")
 	case String:
 		return append(dst, v.Slice(i)...)
 	case Binary:
 		return hex.AppendEncode(append(dst, "hex:"...), v.Slice(i))
+	case Struct, List:
+		return v.AppendJSON(dst, i)
 	}
 	panic("row: text of a " + v.Type.String())
 }
@@ -58,4 +62,50 @@ func (x Decimal128) AppendText(dst []byte, scale uint8) []byte {
 		return dst
 	}
 	return append(append(dst, '.'), digits[whole:]...)
+}
+
+// AppendJSON appends value i as JSON: a string of its canonical text, null, an array of a list's elements, or an object of
+// a struct's fields.
+func (v *Vector) AppendJSON(dst []byte, i int) []byte {
+	switch {
+	case v.IsNull(i):
+		return append(dst, "null"...)
+	case v.Type.Kind == List:
+		dst = append(dst, '[')
+		for k := v.Offsets[i]; k < v.Offsets[i+1]; k++ {
+			if k > v.Offsets[i] {
+				dst = append(dst, ',')
+			}
+			dst = v.Children[0].AppendJSON(dst, int(k))
+		}
+		return append(dst, ']')
+	case v.Type.Kind == Struct:
+		dst = append(dst, '{')
+		for k, f := range v.Type.Fields() {
+			if k > 0 {
+				dst = append(dst, ',')
+			}
+			dst = append(AppendString(dst, []byte(f.Name)), ':')
+			dst = v.Children[k].AppendJSON(dst, i)
+		}
+		return append(dst, '}')
+	}
+	return AppendString(dst, v.AppendText(nil, i))
+}
+
+// AppendString appends text, which is UTF-8, as a JSON string.
+func AppendString(dst, text []byte) []byte {
+	const hexDigits = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
 }

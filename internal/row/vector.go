@@ -15,18 +15,20 @@ type Decimal128 struct {
 // null) beside one value buffer chosen by the type's kind. A null has a zero value in the buffer. The exported buffers
 // may be read and wrapped while the vector is not appended to.
 //
-// Invariant: exactly one of the value buffers is in use; Offsets has one element more than there are values.
+// Invariant: exactly one of the value buffers is in use, which of a Struct or List are those of Children; Offsets has one
+// element more than there are values.
 type Vector struct {
 	Type     Type
 	Validity []byte
 	Bits     []byte       // Boolean, one bit a value, least significant bit first.
 	Int32s   []int32      // Int, Date.
-	Int64s   []int64      // Long, Timestamp, TimestampTZ.
+	Int64s   []int64      // Long, Timestamp, TimestampTZ, Time.
 	Float32s []float32    // Float.
 	Float64s []float64    // Double.
 	Decimals []Decimal128 // Decimal.
-	Offsets  []int32      // String, Binary: value i is Bytes[Offsets[i]:Offsets[i+1]].
+	Offsets  []int32      // String, Binary, List: value i is Bytes or Children[0] from Offsets[i] to Offsets[i+1].
 	Bytes    []byte
+	Children []Vector // Struct: the fields, as long as the vector. List: the elements of all values.
 
 	n, nulls int
 }
@@ -34,8 +36,16 @@ type Vector struct {
 // NewVector returns an empty vector of type t.
 func NewVector(t Type) Vector {
 	v := Vector{Type: t}
-	if t.Kind == String || t.Kind == Binary {
+	switch t.Kind { //nolint:exhaustive // All others begin empty.
+	case String, Binary:
 		v.Offsets = []int32{0}
+	case List:
+		v.Offsets = []int32{0}
+		v.Children = []Vector{NewVector(t.Element())}
+	case Struct:
+		for _, f := range t.Fields() {
+			v.Children = append(v.Children, NewVector(f.Type))
+		}
 	}
 	return v
 }
@@ -63,7 +73,7 @@ func (v *Vector) AppendNull() {
 		v.bit(false)
 	case Int, Date:
 		v.Int32s = append(v.Int32s, 0)
-	case Long, Timestamp, TimestampTZ:
+	case Long, Timestamp, TimestampTZ, Time:
 		v.Int64s = append(v.Int64s, 0)
 	case Float:
 		v.Float32s = append(v.Float32s, 0)
@@ -73,6 +83,12 @@ func (v *Vector) AppendNull() {
 		v.Decimals = append(v.Decimals, Decimal128{})
 	case String, Binary:
 		v.Offsets = append(v.Offsets, int32(len(v.Bytes)))
+	case List:
+		v.Offsets = append(v.Offsets, int32(v.Children[0].n))
+	case Struct:
+		for i := range v.Children {
+			v.Children[i].AppendNull()
+		}
 	}
 	v.n++
 }
@@ -83,7 +99,7 @@ func (v *Vector) AppendBool(x bool) { v.grow(true); v.bit(x); v.n++ }
 // AppendInt32 appends to an Int or Date vector.
 func (v *Vector) AppendInt32(x int32) { v.grow(true); v.Int32s = append(v.Int32s, x); v.n++ }
 
-// AppendInt64 appends to a Long, Timestamp or TimestampTZ vector.
+// AppendInt64 appends to a Long, Timestamp, TimestampTZ or Time vector.
 func (v *Vector) AppendInt64(x int64) { v.grow(true); v.Int64s = append(v.Int64s, x); v.n++ }
 
 // AppendFloat32 appends to a Float vector.
@@ -107,6 +123,24 @@ func (v *Vector) AppendBytes(x []byte) { v.Bytes = append(v.Bytes, x...); v.EndB
 func (v *Vector) EndBytes() {
 	v.grow(true)
 	v.Offsets = append(v.Offsets, int32(len(v.Bytes)))
+	v.n++
+}
+
+// EndStruct ends a value of a Struct vector, after one value was appended to each child.
+func (v *Vector) EndStruct() {
+	v.grow(true)
+	v.n++
+	for i := range v.Children {
+		if v.Children[i].n != v.n {
+			invariant.Check(false, "row: field %d has %d values in struct %d", i, v.Children[i].n, v.n)
+		}
+	}
+}
+
+// EndList ends a value of a List vector, after its elements were appended to Children[0].
+func (v *Vector) EndList() {
+	v.grow(true)
+	v.Offsets = append(v.Offsets, int32(v.Children[0].n))
 	v.n++
 }
 
@@ -144,7 +178,7 @@ func (v *Vector) Truncate(n int) {
 		v.Bits = truncateBits(v.Bits, n)
 	case Int, Date:
 		v.Int32s = v.Int32s[:n]
-	case Long, Timestamp, TimestampTZ:
+	case Long, Timestamp, TimestampTZ, Time:
 		v.Int64s = v.Int64s[:n]
 	case Float:
 		v.Float32s = v.Float32s[:n]
@@ -155,6 +189,13 @@ func (v *Vector) Truncate(n int) {
 	case String, Binary:
 		v.Offsets = v.Offsets[:n+1]
 		v.Bytes = v.Bytes[:v.Offsets[n]]
+	case List:
+		v.Offsets = v.Offsets[:n+1]
+		v.Children[0].Truncate(int(v.Offsets[n]))
+	case Struct:
+		for i := range v.Children {
+			v.Children[i].Truncate(n)
+		}
 	}
 	v.n = n
 }
@@ -185,7 +226,7 @@ func (v *Vector) appendOne(src *Vector, i int) {
 		v.AppendBool(src.Bool(i))
 	case Int, Date:
 		v.AppendInt32(src.Int32s[i])
-	case Long, Timestamp, TimestampTZ:
+	case Long, Timestamp, TimestampTZ, Time:
 		v.AppendInt64(src.Int64s[i])
 	case Float:
 		v.AppendFloat32(src.Float32s[i])
@@ -195,11 +236,25 @@ func (v *Vector) appendOne(src *Vector, i int) {
 		v.AppendDecimal(src.Decimals[i])
 	case String, Binary:
 		v.AppendBytes(src.Slice(i))
+	case List:
+		for k := src.Offsets[i]; k < src.Offsets[i+1]; k++ {
+			v.Children[0].appendOne(&src.Children[0], int(k))
+		}
+		v.EndList()
+	case Struct:
+		for k := range v.Children {
+			v.Children[k].appendOne(&src.Children[k], i)
+		}
+		v.EndStruct()
 	}
 }
 
 // size returns the bytes that the values occupy.
 func (v *Vector) size() int {
-	return len(v.Validity) + len(v.Bits) + 4*len(v.Int32s) + 8*len(v.Int64s) + 4*len(v.Float32s) + 8*len(v.Float64s) +
+	total := len(v.Validity) + len(v.Bits) + 4*len(v.Int32s) + 8*len(v.Int64s) + 4*len(v.Float32s) + 8*len(v.Float64s) +
 		16*len(v.Decimals) + 4*len(v.Offsets) + len(v.Bytes)
+	for i := range v.Children {
+		total += v.Children[i].size()
+	}
+	return total
 }

@@ -25,12 +25,13 @@ func wrap(t arrow.DataType, v *row.Vector) arrow.Array {
 	if v.Nulls() == 0 {
 		buffers[0] = nil
 	}
+	var children []arrow.ArrayData
 	switch v.Type.Kind {
 	case row.Boolean:
 		buffers = append(buffers, memory.NewBufferBytes(v.Bits))
 	case row.Int, row.Date:
 		buffers = append(buffers, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(v.Int32s)))
-	case row.Long, row.Timestamp, row.TimestampTZ:
+	case row.Long, row.Timestamp, row.TimestampTZ, row.Time:
 		buffers = append(buffers, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(v.Int64s)))
 	case row.Float:
 		buffers = append(buffers, memory.NewBufferBytes(arrow.Float32Traits.CastToBytes(v.Float32s)))
@@ -40,8 +41,15 @@ func wrap(t arrow.DataType, v *row.Vector) arrow.Array {
 		buffers = append(buffers, memory.NewBufferBytes(decimalBytes(v.Decimals)))
 	case row.String, row.Binary:
 		buffers = append(buffers, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(v.Offsets)), memory.NewBufferBytes(v.Bytes))
+	case row.List:
+		buffers = append(buffers, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(v.Offsets)))
+		children = append(children, wrap(t.(arrow.ListLikeType).Elem(), &v.Children[0]).Data())
+	case row.Struct:
+		for i, f := range t.(*arrow.StructType).Fields() {
+			children = append(children, wrap(f.Type, &v.Children[i]).Data())
+		}
 	}
-	return array.MakeFromData(array.NewData(t, v.Len(), buffers, nil, v.Nulls(), 0))
+	return array.MakeFromData(array.NewData(t, v.Len(), buffers, children, v.Nulls(), 0))
 }
 
 // decimalBytes views decimals as Arrow's 128-bit values: row.Decimal128 has their memory layout.

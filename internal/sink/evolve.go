@@ -25,13 +25,14 @@ func (t *Table) Evolve(want *row.Schema) error {
 	if err != nil {
 		return err
 	}
+	ids := counter(t.meta.LastColumnID()) // Those of nested fields; the library gives columns theirs.
 	for _, c := range want.Columns {
 		i := have.Index(c.Name)
 		switch {
 		case i < 0:
-			update = update.AddColumn([]string{c.Name}, icebergType(c.Type), c.Doc, false, nil)
+			update = update.AddColumn([]string{c.Name}, icebergType(c.Type, ids), c.Doc, false, nil)
 		case have.Columns[i].Type != c.Type:
-			update = update.UpdateColumn([]string{c.Name}, icetable.ColumnUpdate{FieldType: iceberg.Optional[iceberg.Type]{Val: icebergType(c.Type), Valid: true}})
+			update = update.UpdateColumn([]string{c.Name}, icetable.ColumnUpdate{FieldType: iceberg.Optional[iceberg.Type]{Val: icebergType(c.Type, ids), Valid: true}})
 		}
 	}
 	updates, _, err := update.BuildUpdates()

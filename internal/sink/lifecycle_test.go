@@ -23,7 +23,10 @@ func contains(s, part string) bool { return strings.Contains(s, part) }
 func TestEveryTypeIsWrittenAndReadBack(t *testing.T) {
 	s, cat := newSink(t)
 	schema := &row.Schema{Key: []int{0}}
-	kinds := []string{"long", "boolean", "int", "float", "double", "decimal(9,2)", "decimal(18,4)", "decimal(38,10)", "date", "timestamp", "timestamptz", "string", "binary"}
+	kinds := []string{
+		"long", "boolean", "int", "float", "double", "decimal(9,2)", "decimal(18,4)", "decimal(38,10)", "date", "timestamp", "timestamptz", "string", "binary",
+		"time", "struct<wkb: binary, srid: int>", "list<float>",
+	}
 	for i, k := range kinds {
 		typ, err := row.ParseType(k)
 		if err != nil {
@@ -57,6 +60,13 @@ func TestEveryTypeIsWrittenAndReadBack(t *testing.T) {
 			rows.Vectors[10].AppendInt64(-1)
 			rows.Vectors[11].AppendBytes([]byte("héllo"))
 			rows.Vectors[12].AppendBytes([]byte{0xde, 0xad})
+			rows.Vectors[13].AppendInt64(86_399_000_001)
+			rows.Vectors[14].Children[0].AppendBytes([]byte{1, 2})
+			rows.Vectors[14].Children[1].AppendInt32(4326)
+			rows.Vectors[14].EndStruct()
+			rows.Vectors[15].Children[0].AppendFloat32(1.5)
+			rows.Vectors[15].Children[0].AppendNull()
+			rows.Vectors[15].EndList()
 		}
 		rows.End()
 		b.Upsert(key(id))
@@ -68,7 +78,7 @@ func TestEveryTypeIsWrittenAndReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"0": "0|true|-5|1.5|-2.25|-123.45|-1.2345|-0.0000012345|1969-12-31|2018-06-20T06:37:03.123456|1969-12-31T23:59:59.999999Z|héllo|hex:dead",
+		"0": "0|true|-5|1.5|-2.25|-123.45|-1.2345|-0.0000012345|1969-12-31|2018-06-20T06:37:03.123456|1969-12-31T23:59:59.999999Z|héllo|hex:dead|23:59:59.000001|{\"wkb\":\"hex:0102\",\"srid\":\"4326\"}|[\"1.5\",null]",
 		"1": "1" + strings.Repeat("|∅", len(kinds)-1),
 	}
 	for k := range want {
@@ -95,18 +105,26 @@ func TestEvolvedSchemaLandsWithTheFirstRowThatNeedsIt(t *testing.T) {
 	w.batch.Upsert(key(7))
 	w.commit()
 
-	wide := &row.Schema{Columns: append(customerSchema().Columns, row.Column{Name: "city", Type: row.Type{Kind: row.String}}), Key: []int{0}}
+	nested, err := row.ParseType("list<struct<a: int>>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := &row.Schema{Columns: append(customerSchema().Columns, row.Column{Name: "city", Type: row.Type{Kind: row.String}}, row.Column{Name: "nested", Type: nested}), Key: []int{0}}
 	if err := tbl.Evolve(wide); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(tbl.Schema().Columns); n != 3 {
-		t.Fatalf("%d columns, want 3", n)
+	if n := len(tbl.Schema().Columns); n != 4 {
+		t.Fatalf("%d columns, want 4", n)
 	}
 	w.reset()
 	rows = w.batch.Rows()
 	rows.Vectors[0].AppendInt64(1 << 40)
 	rows.Vectors[1].AppendBytes([]byte("new"))
 	rows.Vectors[2].AppendBytes([]byte("Bern"))
+	rows.Vectors[3].Children[0].Children[0].AppendInt32(5)
+	rows.Vectors[3].Children[0].EndStruct()
+	rows.Vectors[3].Children[0].AppendNull()
+	rows.Vectors[3].EndList()
 	rows.End()
 	w.batch.Upsert(key(1 << 40))
 	w.next++
@@ -115,7 +133,7 @@ func TestEvolvedSchemaLandsWithTheFirstRowThatNeedsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got["7"] != "7|old|∅" || got["1099511627776"] != "1099511627776|new|Bern" {
+	if got["7"] != "7|old|∅|∅" || got["1099511627776"] != `1099511627776|new|Bern|[{"a":"5"},null]` {
 		t.Errorf("rows are %v", got)
 	}
 	head := tbl.meta.CurrentSnapshot()

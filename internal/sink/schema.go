@@ -10,8 +10,8 @@ import (
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
-// icebergType returns the Iceberg type of a column type.
-func icebergType(t row.Type) iceberg.Type {
+// icebergType returns the Iceberg type of a column type. id gives out the ids of nested fields.
+func icebergType(t row.Type, id func() int) iceberg.Type {
 	switch t.Kind {
 	case row.Boolean:
 		return iceberg.PrimitiveTypes.Bool
@@ -35,14 +35,39 @@ func icebergType(t row.Type) iceberg.Type {
 		return iceberg.PrimitiveTypes.String
 	case row.Binary:
 		return iceberg.PrimitiveTypes.Binary
+	case row.Time:
+		return iceberg.PrimitiveTypes.Time
+	case row.List:
+		return &iceberg.ListType{ElementID: id(), Element: icebergType(t.Element(), id)}
+	case row.Struct:
+		s := &iceberg.StructType{}
+		for _, f := range t.Fields() {
+			s.FieldList = append(s.FieldList, iceberg.NestedField{ID: id(), Name: f.Name, Type: icebergType(f.Type, id)})
+		}
+		return s
 	}
 	panic("sink: no Iceberg type for " + t.String())
 }
 
 // rowType returns the column type of an Iceberg type, or false if cdcd does not write that type.
 func rowType(t iceberg.Type) (row.Type, bool) {
-	if d, ok := t.(iceberg.DecimalType); ok {
-		return row.Type{Kind: row.Decimal, Precision: uint8(d.Precision()), Scale: uint8(d.Scale())}, d.Precision() <= row.MaxPrecision
+	switch t := t.(type) {
+	case iceberg.DecimalType:
+		return row.Type{Kind: row.Decimal, Precision: uint8(t.Precision()), Scale: uint8(t.Scale())}, t.Precision() <= row.MaxPrecision
+	case *iceberg.ListType:
+		e, ok := rowType(t.Element)
+		return row.ListOf(e), ok && !t.ElementRequired
+	case *iceberg.StructType:
+		fields := make([]row.Field, len(t.FieldList))
+		for i, f := range t.FieldList {
+			e, ok := rowType(f.Type)
+			if !ok || f.Required {
+				return row.Type{}, false
+			}
+			fields[i] = row.Field{Name: f.Name, Type: e}
+		}
+		out, err := row.StructOf(fields...)
+		return out, err == nil
 	}
 	parsed, err := row.ParseType(t.String())
 	return parsed, err == nil
@@ -51,14 +76,20 @@ func rowType(t iceberg.Type) (row.Type, bool) {
 // newIcebergSchema returns the schema of a table to be created; the catalog assigns the field ids anew.
 func newIcebergSchema(s *row.Schema) *iceberg.Schema {
 	fields := make([]iceberg.NestedField, len(s.Columns))
+	nested := counter(len(s.Columns))
 	for i, c := range s.Columns {
-		fields[i] = iceberg.NestedField{ID: i + 1, Name: c.Name, Type: icebergType(c.Type), Required: c.Required, Doc: c.Doc}
+		fields[i] = iceberg.NestedField{ID: i + 1, Name: c.Name, Type: icebergType(c.Type, nested), Required: c.Required, Doc: c.Doc}
 	}
 	var ids []int
 	for _, k := range s.Key {
 		ids = append(ids, k+1)
 	}
 	return iceberg.NewSchemaWithIdentifiers(0, ids, fields...)
+}
+
+// counter returns a function that counts upwards from the number after last.
+func counter(last int) func() int {
+	return func() int { last++; return last }
 }
 
 // rowSchema returns the table schema of an existing Iceberg table. key names the identifier columns in key order; if
