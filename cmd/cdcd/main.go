@@ -32,20 +32,22 @@ type commands struct {
 	Run     runCommand     `cmd:"" default:"withargs" help:"Run the daemon (the default command)."`
 	Check   checkCommand   `cmd:"" help:"Tell everything that can be known before running."`
 	Demo    demoCommand    `cmd:"" help:"Run a shop that changes all the time against an embedded broker, catalog and warehouse."`
+	Decode  decodeCommand  `cmd:"" help:"Tell what cdcd would make of records, given as JSON lines on standard input."`
 	Table   tableCommand   `cmd:"" help:"Look at tables without any other tool, and decide about halted ones."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// console is where a command reads its signals from and writes to: results to out, everything else to err.
+// console is where a command reads its signals and its input from, and writes to: results to out, everything else to err.
 type console struct {
 	ctx      context.Context //nolint:containedctx // One per process, handed to every command by kong.
+	in       io.Reader
 	out, err io.Writer
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(execute(&console{ctx: ctx, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
+	os.Exit(execute(&console{ctx: ctx, in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:]))
 }
 
 // execute runs one command and returns its exit code.

@@ -25,13 +25,13 @@ func (c *change) add(name string, t row.Type) {
 	c.details = append(c.details, fmt.Sprintf("add column %s %s (optional)", name, t))
 }
 
-// fit wants column i in a type that holds src, if the present one does not.
-func (c *change) fit(i int, src *source) {
+// fit wants column i in a type that holds src, if the present one does not. It reports whether the present one does.
+func (c *change) fit(i int, src *source) bool {
 	column := &c.want.Columns[i]
 	t, v := fit(src, column.Type)
 	switch v {
 	case fits:
-		return
+		return true
 	case widens:
 		c.details = append(c.details, fmt.Sprintf("%s %s -> %s", column.Name, column.Type, t))
 	case conflicts:
@@ -39,6 +39,7 @@ func (c *change) fit(i int, src *source) {
 		c.details = append(c.details, fmt.Sprintf("column %s is %s in the table, and %s in the record", column.Name, column.Type, t))
 	}
 	column.Type = t
+	return false
 }
 
 // err returns the collected change, or nil if there is none.
@@ -58,9 +59,9 @@ func (d *Decoder) rowProjection() (*projection, error) {
 	if e == nil || e.root == nil {
 		return d.untypedRow, nil
 	}
-	if e.row.bound != d.bound {
-		p, err := d.projectRow(e.rowFields())
-		e.row = projected{d.bound, p, err}
+	if e.row.bound != d.bound || e.row.flattened != d.env.flattened {
+		p, err := d.projectRow(d.rowFields())
+		e.row = projected{d.bound, d.env.flattened, p, err}
 	}
 	return e.row.p, e.row.err
 }
@@ -74,16 +75,18 @@ func (d *Decoder) projectRow(fields []*connectSchema) (*projection, error) {
 	if nameErr != nil {
 		return nil, nameErr
 	}
-	p := newProjection(d.bound, refuseUnknown)
+	p := newProjection(&d.typing, d.bound, refuseUnknown)
+	p.partial = d.o.Partial
 	change := newChange(d.bound)
 	for i, c := range fields {
-		src, err := sourceOf(c)
+		src, err := d.typing.sourceOf(c, names[i])
 		if err != nil {
 			return nil, errorf(TypeMismatch, "column %s: %v", c.field, err)
 		}
 		if column, ok := d.columns[names[i]]; ok {
-			change.fit(column, &src)
-			p.addTyped(c, src, column)
+			if change.fit(column, &src) {
+				p.addTyped(c, src, column, d.addedBy(c))
+			}
 		} else {
 			change.add(names[i], src.typ)
 		}
@@ -94,5 +97,25 @@ func (d *Decoder) projectRow(fields []*connectSchema) (*projection, error) {
 	if err := change.err(); err != nil {
 		return nil, err
 	}
+	if d.env.flattened && !d.added.keep {
+		d.addAdded(p)
+	}
 	return p, nil
+}
+
+// addedBy returns what a field of a flattened record's schema adds to its row.
+func (d *Decoder) addedBy(c *connectSchema) addedField {
+	if !d.env.flattened {
+		return notAdded
+	}
+	return d.added.field(c.field)
+}
+
+// addAdded adds the members of a flattened record that are no columns.
+func (d *Decoder) addAdded(p *projection) {
+	for _, c := range d.value.root.fields {
+		if a := d.added.field(c.field); a != notAdded {
+			p.addTyped(c, source{}, none, a)
+		}
+	}
 }

@@ -8,6 +8,7 @@ type connectSchema struct {
 	optional   bool
 	parameters map[string]string
 	fields     []*connectSchema // Of a struct, in the source table's column order.
+	items      *connectSchema   // Of an array.
 }
 
 // member returns the struct's field of that name, or nil.
@@ -35,12 +36,7 @@ func (c *connectSchema) kind() string {
 // replace an explicit null.
 func (s *scanner) connectSchema() (*connectSchema, bool) {
 	c := &connectSchema{}
-	seen := map[string]bool{}
 	ok := s.members(func(name []byte) (ok bool) {
-		if seen[string(name)] {
-			return s.fail(DuplicateMember, "two members %q in the embedded schema", name)
-		}
-		seen[string(name)] = true
 		switch string(name) {
 		case "type":
 			c.literal, ok = s.schemaText()
@@ -55,6 +51,8 @@ func (s *scanner) connectSchema() (*connectSchema, bool) {
 			c.parameters, ok = s.parameters()
 		case "fields":
 			c.fields, ok = s.schemaFields()
+		case "items":
+			c.items, ok = s.schemaItems()
 		default:
 			ok = s.skip()
 		}
@@ -63,7 +61,7 @@ func (s *scanner) connectSchema() (*connectSchema, bool) {
 	return c, ok
 }
 
-// members calls visit with each member name of the object at pos. visit reads the value.
+// members calls visit with each member name of the object at pos, none of which may occur twice. visit reads the value.
 func (s *scanner) members(visit func(name []byte) bool) bool {
 	if s.peek() != '{' {
 		return s.syntax("want an object")
@@ -71,13 +69,14 @@ func (s *scanner) members(visit func(name []byte) bool) bool {
 	if !s.enter() {
 		return false
 	}
+	s.memberSets[s.depth].reset()
 	if s.peek() == '}' {
 		s.leave()
 		return true
 	}
 	for more := true; more; {
 		name, ok := s.name()
-		if !ok || !visit(name) {
+		if !ok || !s.unique(name) || !visit(name) {
 			return false
 		}
 		if more, ok = s.more(); !ok {
@@ -141,4 +140,11 @@ func (s *scanner) schemaFields() ([]*connectSchema, bool) {
 			return nil, s.syntax("want a comma or a closing bracket")
 		}
 	}
+}
+
+func (s *scanner) schemaItems() (*connectSchema, bool) {
+	if s.peek() == 'n' {
+		return nil, s.literal("null")
+	}
+	return s.connectSchema()
 }

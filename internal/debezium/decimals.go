@@ -2,6 +2,7 @@ package debezium
 
 import (
 	"bytes"
+	"encoding/base64"
 	"math/big"
 
 	"github.com/cdcd-project/cdcd/internal/row"
@@ -17,14 +18,7 @@ func decodeDecimal(s *scanner, f *field, v *row.Vector) bool {
 		return decodeDecimalNumber(s, f, v)
 	}
 	x, ok := s.unscaled(f)
-	if !ok {
-		return false
-	}
-	d, ok := fromTwosComplement(x, int(f.scale))
-	if !ok || !d.fits(f.precision) {
-		return s.fail(OutOfRange, "more digits than %s has", f.kind)
-	}
-	return s.appendDecimal(d, f, v)
+	return ok && s.appendUnscaled(x, f, v)
 }
 
 // unscaled reads the base64 of a Decimal's or Bits' bytes.
@@ -36,7 +30,7 @@ func (s *scanner) unscaled(f *field) ([]byte, bool) {
 	if s.base64.DecodedLen(len(text)) > len(s.small) {
 		return nil, s.fail(OutOfRange, "more bytes than %s has", f.kind)
 	}
-	n, ok := s.decodeBase64(s.small[:], text)
+	n, ok := decodeBase64(s.base64, s.small[:], text)
 	if !ok || n == 0 {
 		return nil, s.fail(InvalidBase64, "no standard base64 of %s", f.kind)
 	}
@@ -44,8 +38,8 @@ func (s *scanner) unscaled(f *field) ([]byte, bool) {
 }
 
 // decodeBase64 decodes strictly: every character counts, where encoding/base64 would pass over line breaks.
-func (s *scanner) decodeBase64(dst, text []byte) (n int, ok bool) {
-	n, err := s.base64.Decode(dst, text)
+func decodeBase64(e *base64.Encoding, dst, text []byte) (n int, ok bool) {
+	n, err := e.Decode(dst, text)
 	padding := 0
 	for padding < len(text) && text[len(text)-1-padding] == '=' {
 		padding++
@@ -67,81 +61,16 @@ func decodeDecimalText(s *scanner, f *field, v *row.Vector) bool {
 	return ok && s.appendDecimalText(text, f, v)
 }
 
-// decodeUntypedDecimal decodes a decimal column of a record without schema. A number is unambiguous. A string may be
-// base64 or text: text of a column with a scale has a decimal point, which base64 has not; but four digits of
-// a column without scale may be either, and are refused.
-func decodeUntypedDecimal(s *scanner, f *field, v *row.Vector) bool {
-	if s.peek() != '"' {
-		return decodeDecimalNumber(s, f, v)
-	}
-	start := s.pos
-	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
-	digitsOnly := len(text) > 0 && digits(text, 0) == len(text)
-	switch {
-	case digitsOnly && v.Type.Scale == 0 && len(text)%4 == 0:
-		return s.fail(TypeMismatch, "a string of digits may be a decimal's text or its base64: enable schemas in the converter, or set decimal.format=NUMERIC")
-	case digitsOnly && len(text)%4 != 0, bytes.ContainsAny(text, ".-"):
-		return s.appendDecimalText(text, f, v)
-	}
-	s.pos = start
-	return decodeDecimal(s, f, v)
-}
-
-func (s *scanner) appendDecimalText(text []byte, f *field, v *row.Vector) bool {
-	d, well, fits := parseDecimal(text)
-	if !well {
-		return s.fail(TypeMismatch, "text that is no number where %s is due", f.kind)
-	}
-	if !fits {
-		return s.fail(OutOfRange, "more digits than %s has", f.kind)
-	}
-	return s.appendDecimal(d, f, v)
-}
-
-// appendDecimal appends d at the column's scale, exactly.
-func (s *scanner) appendDecimal(d decimal, f *field, v *row.Vector) bool {
-	if f.precision > 0 { // The record's own schema bounds the value, whatever the column would hold.
-		if own, ok := d.rescaled(f.scale); !ok || !own.fits(f.precision) {
-			return s.fail(OutOfRange, "more digits than %s has", f.kind)
-		}
-	}
-	d, ok := d.rescaled(v.Type.Scale)
-	if !ok || !d.fits(v.Type.Precision) {
-		return s.fail(OutOfRange, "a number that %s cannot hold exactly", v.Type)
-	}
-	v.AppendDecimal(d.signed())
-	return true
-}
-
-// decodeUnsigned decodes a BIGINT UNSIGNED in bigint.unsigned.handling.mode=long, which wraps at 2^63.
+// decodeUnsigned decodes a BIGINT UNSIGNED in bigint.unsigned.handling.mode=long.
 func decodeUnsigned(s *scanner, f *field, v *row.Vector) bool {
 	x, ok := s.int64(f)
-	return ok && s.appendDecimal(decimal{magnitude: uint128{lo: uint64(x)}}, f, v)
+	return ok && s.appendUnsigned(x, f, v)
 }
 
-// decodeBits decodes BIT(n): the base64 of ceil(n/8) bytes, little endian.
+// decodeBits decodes BIT(n): the base64 of ceil(n/8) bytes.
 func decodeBits(s *scanner, f *field, v *row.Vector) bool {
 	bytes, ok := s.unscaled(f)
-	if !ok {
-		return false
-	}
-	var x uint64
-	for i, b := range bytes {
-		if b != 0 && (i >= 8 || f.bits < 64 && uint64(b)<<(8*i) >= 1<<f.bits) {
-			return s.fail(OutOfRange, "more bits than %s has", f.kind)
-		}
-		if i < 8 {
-			x |= uint64(b) << (8 * i)
-		}
-	}
-	if v.Type.Kind == row.Decimal {
-		return s.appendDecimal(decimal{magnitude: uint128{lo: x}}, f, v)
-	}
-	v.AppendInt64(int64(x)) // Fewer than 64 bits.
-	return true
+	return ok && s.appendBits(bytes, f, v)
 }
 
 // decodeBigDecimal decodes a Decimal of more digits than any Iceberg decimal has (MySQL allows 65), as its plain text.

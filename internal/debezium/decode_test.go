@@ -141,7 +141,10 @@ func TestValuesWithSchemaAreExactOrRefused(t *testing.T) {
 		{"int64", "long", "9223372036854775808", "out_of_range"},
 		{"int64", "long", "-0", "0"},
 		{"int64", "long", "01", "invalid_json"},
-		{"int64", "decimal(20,0)", "-7", "-7"},
+		{"int64", "decimal(20,0)", "7", "7"},
+		{"int64", "decimal(20,0)", "-7", "out_of_range"}, // A BIGINT UNSIGNED may have wrapped.
+		{"int64", "decimal(19,0)", "-7", "-7"},
+		{"int64 __debezium.source.column.type=BIGINT", "decimal(20,0)", "-7", "-7"},
 		{"int64", "decimal(4,2)", "-7", "-7.00"},
 		{"int64", "decimal(4,2)", "100", "out_of_range"},
 		{"boolean", "boolean", "true", "true"},
@@ -221,7 +224,7 @@ func TestValuesWithSchemaAreExactOrRefused(t *testing.T) {
 		{"bytes", "binary", `"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="`, "schema_mismatch"},
 		{"bytes", "binary", "7", "type_mismatch"},
 		{"array", "string", "[]", "type_mismatch"},
-		{"struct io.debezium.data.geometry.Point", "string", "{}", "type_mismatch"},
+		{"map", "string", "{}", "type_mismatch"},
 	} {
 		t.Run(tc.schema+" "+tc.value+" to "+tc.column, func(t *testing.T) {
 			d := NewDecoder(Options{})
@@ -257,7 +260,26 @@ func TestValuesWithoutSchemaTakeTheTablesTypes(t *testing.T) {
 		{"string", "5", "type_mismatch"},
 		{"string", "null", "null"},
 		{"binary", `"AQI="`, "hex:0102"},
-		{"string", `{"a":1}`, "type_mismatch"},
+		{"string", `{"a": [1,{"b":"\u00e9"}]}`, `{"a": [1,{"b":"\u00e9"}]}`}, // JSON text, as it is.
+		{"string", `{"a":1,"a":2}`, "duplicate_member"},
+		{"timestamp", "0", "1970-01-01T00:00:00.000000"},
+		{"timestamp", `"2018-06-20T06:37:03.123456Z"`, "2018-06-20T06:37:03.123456"},
+		{"date", `"2018-06-20Z"`, "2018-06-20"},
+		{"time", `"06:37:03.5Z"`, "06:37:03.500000"},
+		{"time", "23823123000", "06:37:03.123000"},
+		{"time", "23823123", "type_mismatch"}, // Milliseconds, or microseconds.
+		{"time", "-1000000000", "out_of_range"},
+		{"time", "86400000000", "out_of_range"},
+		{"decimal(20,0)", "-1", "out_of_range"}, // A BIGINT UNSIGNED that has wrapped, or a DECIMAL.
+		{"decimal(19,0)", "-1", "-1"},
+		{"list<float>", "[1.5,null,-0.25]", `["1.5",null,"-0.25"]`},
+		{"list<float>", "[]", "[]"},
+		{"list<float>", "{}", "type_mismatch"},
+		{"list<float>", `["x"]`, "type_mismatch"},
+		{"struct<wkb: binary,srid: int>", `{"x":1.0,"y":2.0,"wkb":"AQI=","srid":null}`, `{"wkb":"hex:0102","srid":null}`},
+		{"struct<wkb: binary,srid: int>", `{"wkb":"AQI=","other":1}`, "schema_mismatch"},
+		{"struct<wkb: binary,srid: int>", `{"wkb":"AQI=","wkb":"AQI="}`, "duplicate_member"},
+		{"struct<a: struct<b: list<long>>>", `{"a":{"b":[1,2]}}`, `{"a":{"b":["1","2"]}}`},
 	} {
 		t.Run(tc.column+" "+tc.value, func(t *testing.T) {
 			d := NewDecoder(Options{})
@@ -278,9 +300,13 @@ func TestMalformedRecordsHaveTheirReason(t *testing.T) {
 		{"white space only", " \n", "invalid_json"},
 		{"trailing bytes", string(record("c", "null", `{"id":1}`)) + "x", "invalid_json"},
 		{"trailing white space", string(record("c", "null", `{"id":1}`)) + " \r\n\t", "1|null"},
-		{"null literal", "null", "not_an_object"},
+		{"null literal", "null", "d 0000000000000001"}, // A flattened delete.
+		{"null literal and more", "null null", "invalid_json"},
+		{"nearly a null literal", "nil", "invalid_json"},
 		{"number", "1", "not_an_object"},
-		{"null payload", `{"schema":null,"payload":null}`, "not_an_object"},
+		{"null payload", `{"schema":null,"payload":null}`, "d 0000000000000001"}, // A flattened delete.
+		{"two payloads", `{"schema":null,"payload":{"op":"c","after":{"id":1}},"payload":1}`, "duplicate_member"},
+		{"two schemas", `{"schema":null,"schema":null,"payload":{}}`, "duplicate_member"},
 		{"nested too deeply", string(record("c", deep, `{"id":1}`)), "invalid_json"},
 		{"a duplicate column", string(record("c", "null", `{"id":1,"id":1}`)), "duplicate_member"},
 		{"a duplicate column in other case", string(record("c", "null", `{"id":1,"ID":1}`)), "duplicate_member"},

@@ -12,21 +12,30 @@ import (
 type embedded struct {
 	prefix []byte
 	root   *connectSchema // Nil for "schema":null: the payload has no schema.
+	shape  Shape          // What root tells.
 
 	row    projected // The row image to the bound schema.
 	key    projected // The record key to the bound schema's identifier columns.
 	before projected // The row image to the bound schema's identifier columns.
 }
 
-// projected remembers a projection, or why there is none, for one bound schema.
+// projected remembers a projection, or why there is none, for one bound schema and shape.
 type projected struct {
-	bound *row.Schema
-	p     *projection
-	err   error
+	bound     *row.Schema
+	flattened bool
+	p         *projection
+	err       error
 }
 
-// rowFields returns the columns of the row images of an envelope's schema, or nil if it is no envelope's.
-func (e *embedded) rowFields() []*connectSchema {
+// rowFields returns the columns of the record's schema, or nil if it has none for its shape.
+func (d *Decoder) rowFields() []*connectSchema {
+	e := d.value
+	if d.env.flattened {
+		if e.root.literal != "struct" || e.shape == Enveloped {
+			return nil
+		}
+		return d.rowMembers(e.root)
+	}
 	image := e.root.member("after")
 	if image == nil {
 		image = e.root.member("before")
@@ -77,6 +86,12 @@ func (d *Decoder) unwrap(c *schemaCache, text []byte) (*embedded, bool) {
 		return e, s.valid()
 	}
 	if s.peek() != '{' {
+		if s.peek() == 'n' {
+			return nil, true
+		}
+		if framed := frame(text); framed != "" {
+			return nil, s.fail(InvalidJSON, "%s, where JSON is due", framed)
+		}
 		if s.skip() && s.end() {
 			s.fail(NotAnObject, "the record is no JSON object")
 		}
@@ -89,6 +104,9 @@ func (d *Decoder) unwrap(c *schemaCache, text []byte) (*embedded, bool) {
 	e, ok := d.wrapper()
 	if !ok {
 		return nil, false
+	}
+	if e != nil {
+		e.shape = d.shapeOf(e.root)
 	}
 	if e == nil {
 		s.pos, s.depth = start, 0
@@ -189,6 +207,20 @@ func (d *Decoder) schemaMember(e *embedded) (ok, done bool) {
 	return true, true
 }
 
+// besidePayload refuses a third member. Only {"schema":...,"payload":...} wraps a payload.
+func (d *Decoder) besidePayload() bool {
+	s := &d.scan
+	s.pos++
+	name, ok := s.name()
+	if !ok {
+		return false
+	}
+	if text := string(name); text == "schema" || text == "payload" {
+		return s.fail(DuplicateMember, "two members %q", text)
+	}
+	return s.fail(MissingOp, "no envelope: members beside schema and payload")
+}
+
 // finish checks that the record ends after its payload.
 func (d *Decoder) finish() bool {
 	s := &d.scan
@@ -197,10 +229,23 @@ func (d *Decoder) finish() bool {
 		case '}':
 			s.leave()
 		case ',':
-			return s.fail(MissingOp, "no envelope: members beside schema and payload")
+			return d.besidePayload()
 		default:
 			return s.syntax("want a closing brace")
 		}
 	}
 	return s.end()
+}
+
+// frame names the registry's frame that text begins with, for errors: a topic in another format than was configured.
+func frame(text []byte) string {
+	switch {
+	case len(text) >= 5 && text[0] == 0:
+		return "a Confluent frame with a schema id"
+	case len(text) >= 17 && text[0] == 1:
+		return "a Confluent frame with a schema GUID"
+	case len(text) >= 18 && text[0] == 3 && (text[1] == 0 || text[1] == 5):
+		return "an AWS Glue frame"
+	}
+	return ""
 }

@@ -1,10 +1,6 @@
 package debezium
 
-import (
-	"bytes"
-
-	"github.com/cdcd-project/cdcd/internal/row"
-)
+import "github.com/cdcd-project/cdcd/internal/row"
 
 // The members of envelopes and of the records of side topics, as a set of bits.
 const (
@@ -64,20 +60,22 @@ func memberOf(name []byte) uint32 {
 	return 0
 }
 
-// maxUnknownMembers bounds the members of an envelope that memberOf does not know.
-const maxUnknownMembers = 64
-
 // An envelope is what one pass over a record's value has found.
 type envelope struct {
 	seen       uint32 // Bits of memberOf.
+	unknown    int    // How many members memberOf does not know.
 	op         Op     // Zero if the member op is absent or null.
-	after      int    // Where the row image begins in the text; 0 if it is null or absent.
-	before     int
-	row        bool  // The row image after is a started row.
-	rowErr     error // Why it is not.
+	image      bool   // There is a row image, after or flattened.
+	after      int    // Where it begins in the text.
+	before     int    // Where the old row image begins; 0 if it is null or absent.
+	row        bool   // The row image is a started row.
+	rowErr     error  // Why it is not.
 	sourceMs   int64
 	snapshot   Snapshot
+	source     bool // The member source is an object.
 	dataObject bool // The member data is an object.
+	odd        bool // A member is of a type that no envelope's has.
+	flattened  bool // There is no envelope: the row image is the whole record.
 }
 
 // envelope scans the object at pos. The row image is decoded in passing, since op comes after it: whether it is wanted
@@ -85,13 +83,13 @@ type envelope struct {
 func (d *Decoder) envelope(rows *row.Rows) bool {
 	s := &d.scan
 	d.env = envelope{}
-	d.others = d.others[:0]
 	if s.peek() != '{' {
-		return s.fail(NotAnObject, "the payload is no JSON object; flattened messages are not supported")
+		return s.notAnObject()
 	}
 	if !s.enter() {
 		return false
 	}
+	s.memberSets[s.depth].reset()
 	if s.peek() == '}' {
 		s.leave()
 		return true
@@ -112,31 +110,21 @@ func (d *Decoder) envelope(rows *row.Rows) bool {
 	return true
 }
 
+// notAnObject refuses a payload that is something else: valid JSON, or not even that.
+func (s *scanner) notAnObject() bool {
+	return s.skip() && s.fail(NotAnObject, "the payload is no JSON object")
+}
+
 // once checks that no member of that name came before.
 func (d *Decoder) once(m uint32, name []byte) bool {
 	if m == 0 {
-		return d.onceUnknown(name)
+		d.env.unknown++
+		return d.scan.unique(name)
 	}
 	if d.env.seen&m != 0 {
 		return d.scan.fail(DuplicateMember, "two members %q", name)
 	}
 	d.env.seen |= m
-	return true
-}
-
-func (d *Decoder) onceUnknown(name []byte) bool {
-	for _, other := range d.others {
-		if bytes.Equal(name, other) {
-			return d.scan.fail(DuplicateMember, "two members %q", name)
-		}
-	}
-	if len(d.others) == maxUnknownMembers {
-		return d.scan.fail(TooLarge, "more than %d unknown members in the envelope", maxUnknownMembers)
-	}
-	if names := d.scan.names; len(name) > 0 && len(names) > 0 && &name[0] == &names[0] {
-		name = bytes.Clone(name) // The unescaped name is overwritten by the next one.
-	}
-	d.others = append(d.others, name)
 	return true
 }
 
@@ -146,9 +134,7 @@ func (d *Decoder) envelopeMember(m uint32, rows *row.Rows) bool {
 	case memberAfter:
 		return d.afterImage(rows)
 	case memberBefore:
-		if s.peek() != 'n' {
-			d.env.before = s.pos
-		}
+		return d.beforeImage()
 	case memberSource:
 		return d.source()
 	case memberOp:
@@ -159,6 +145,24 @@ func (d *Decoder) envelopeMember(m uint32, rows *row.Rows) bool {
 	return s.skip()
 }
 
+// beforeImage reads over the old row image, which only events without a sufficient record key need.
+func (d *Decoder) beforeImage() bool {
+	s := &d.scan
+	switch s.peek() {
+	case 'n':
+		return s.literal("null")
+	case '{':
+	default:
+		d.env.odd = true
+	}
+	d.env.before = s.pos
+	if d.bound == nil || d.env.image {
+		return s.skip()
+	}
+	p, _ := d.rowProjection() // Without a projection the image is only validated.
+	return s.passOver(p)
+}
+
 // afterImage decodes the row image, if a schema is bound, and in any case reads to its end. What is wrong with the row is
 // kept for later: an error of the envelope goes before it, and a record that is no upsert has no use for the row.
 func (d *Decoder) afterImage(rows *row.Rows) bool {
@@ -167,14 +171,16 @@ func (d *Decoder) afterImage(rows *row.Rows) bool {
 	if c == 'n' {
 		return s.literal("null")
 	}
-	d.env.after = start
+	d.env.image, d.env.after = true, start
+	d.env.odd = d.env.odd || c != '{'
 	if d.bound == nil {
 		return s.skip()
 	}
+	s.unchanged = s.unchanged[:0]
 	p, err := d.rowProjection()
 	if err == nil {
 		depth := s.depth
-		if _, ok := d.object(p, rows); ok {
+		if _, ok := s.object(p, rows.Vectors, rows.Len()); ok {
 			d.env.row = true
 			return true
 		}
@@ -199,13 +205,21 @@ func (d *Decoder) op() bool {
 	if !ok {
 		return false
 	}
-	if len(text) == 1 {
-		switch op := Op(text[0]); op {
-		case Create, Read, Update, Delete, Truncate, Message:
-			d.env.op = op
-			return true
-		case Tombstone:
-		}
+	if d.env.op, ok = parseOp(text); !ok {
+		return s.fail(UnknownOp, "op %.16q is none of c, r, u, d, t, m", text)
 	}
-	return s.fail(UnknownOp, "op %.16q is none of c, r, u, d, t, m", text)
+	return true
+}
+
+// parseOp reads Debezium's letter.
+func parseOp(text []byte) (Op, bool) {
+	if len(text) != 1 {
+		return 0, false
+	}
+	switch op := Op(text[0]); op {
+	case Create, Read, Update, Delete, Truncate, Message:
+		return op, true
+	case Tombstone, Upsert:
+	}
+	return 0, false
 }

@@ -46,6 +46,9 @@ func Reasons() []Reason {
 type Error struct {
 	Reason Reason
 	Detail string
+	// Undecided: nothing tells whether the record is an envelope or flattened; as an envelope it is refused. Options.Shape
+	// decides.
+	Undecided bool
 }
 
 // Error implements error.

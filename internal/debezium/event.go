@@ -5,7 +5,7 @@ import "strconv"
 // Op is what happened to a row: Debezium's op, or a tombstone.
 type Op uint8
 
-// The operations. All but Tombstone are the letters of Debezium's envelope.
+// The operations. All but Tombstone and Upsert are the letters of Debezium's envelope.
 const (
 	Create    Op = 'c'
 	Read      Op = 'r' // A row of a Debezium snapshot.
@@ -14,15 +14,21 @@ const (
 	Truncate  Op = 't'
 	Message   Op = 'm' // A logical decoding message, which is no row.
 	Tombstone Op = '0' // A Kafka record with a null value.
+	Upsert    Op = 'f' // A flattened row that does not say whether it was created, read or updated.
 )
 
-// String returns Debezium's letter, or "tombstone".
+// Ops returns the operations that change one row.
+func Ops() []Op { return []Op{Create, Read, Update, Delete, Tombstone, Upsert} }
+
+// String returns Debezium's letter, "tombstone" or "upsert".
 func (o Op) String() string {
 	switch o {
 	case Create, Read, Update, Delete, Truncate, Message:
 		return string(rune(o))
 	case Tombstone:
 		return "tombstone"
+	case Upsert:
+		return "upsert"
 	}
 	return "op(" + strconv.Itoa(int(o)) + ")"
 }
@@ -38,7 +44,7 @@ const (
 	RuleSchemaChange        Rule = "schema_change" // A record of the connector's schema change topic.
 	RuleSignal              Rule = "signal"
 	RuleMessage             Rule = "op_m"
-	RuleTruncateIgnored     Rule = "truncate_ignored" // Never given by Decode: whether to ignore a truncate is policy.
+	RuleTruncateIgnored     Rule = "truncate_ignored" // By TruncateIgnore.
 )
 
 // Rules returns all rules, in the order of their definition.
@@ -81,20 +87,27 @@ func parseSnapshot(text []byte) Snapshot {
 	return SnapshotOther
 }
 
-// Event is a decoded change event. Exactly one holds of every event: it is an upsert, it is a delete, it is a truncate,
-// or Ignored names the rule by which it changes nothing.
+// Event is a decoded change event. Exactly one holds of every event: it is an upsert, an append, a delete, a truncate, or
+// Ignored names the rule by which it changes nothing.
 type Event struct {
-	Op       Op
-	Ignored  Rule     // Empty unless the record is ignored.
-	Key      []byte   // Upserts and deletes: the canonical key (row.Rows.AppendKey), valid until the next Decode.
-	SourceMs int64    // source.ts_ms: when the source database committed, in milliseconds since 1970; 0 if unknown.
-	Snapshot Snapshot // source.snapshot.
+	Op        Op
+	Ignored   Rule     // Empty unless the record is ignored.
+	Key       []byte   // Upserts and deletes: the canonical key (row.Rows.AppendKey), valid until the next Decode.
+	Unchanged []int    // Upserts: the bound columns that keep their old value, which the row has as nulls. Valid until the next Decode.
+	SourceMs  int64    // source.ts_ms: when the source database committed, in milliseconds since 1970; 0 if unknown.
+	Snapshot  Snapshot // source.snapshot.
+	Flattened bool     // The record is not enveloped.
 }
 
 // IsUpsert reports whether the event's row replaces the row of its key. A Create is one too: Debezium delivers at
-// least once, and a snapshot may overlap the stream, so the key may exist already.
-func (e *Event) IsUpsert() bool {
-	return e.Ignored == "" && (e.Op == Create || e.Op == Read || e.Op == Update)
+// least once, and a snapshot may overlap the stream, so the key may exist already. Without Options.Partial, Unchanged is empty.
+func (e *Event) IsUpsert() bool { return e.Ignored == "" && e.hasRow() && e.Key != nil }
+
+// IsAppend reports whether the event's row is one more row of a table without a key (Options.Keyless).
+func (e *Event) IsAppend() bool { return e.Ignored == "" && e.hasRow() && e.Key == nil }
+
+func (e *Event) hasRow() bool {
+	return e.Op == Create || e.Op == Read || e.Op == Update || e.Op == Upsert
 }
 
 // IsDelete reports whether the event removes the row of its key, if there is one. A tombstone does so as well: a

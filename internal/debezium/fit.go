@@ -15,11 +15,12 @@ const (
 // narrower type: records with an older schema may follow those with a newer one.
 //
 // The promotions are those of the Iceberg specification ("Schema Evolution"). Beyond them, one source column may
-// legally send different types, in a snapshot and in the stream: booleans and integers take each other's values, and a
-// decimal column takes integers and decimal text.
+// legally send different types, in a snapshot and in the stream, or before and after a setting of the connector changed:
+// booleans and integers take each other's values, a decimal column takes integers and decimal text, a text column takes
+// decimals, a binary column takes its text under the configured BinaryText, and a TIME fits whatever form the column has.
 func fit(src *source, t row.Type) (row.Type, verdict) {
 	from := src.typ
-	if from == t {
+	if from == t || src.duration && (t.Kind == row.Long || t.Kind == row.String || t.Kind == row.Time) {
 		return t, fits
 	}
 	switch from.Kind { //nolint:exhaustive // All other kinds fit only themselves.
@@ -47,14 +48,14 @@ func fit(src *source, t row.Type) (row.Type, verdict) {
 			return from, widens
 		}
 	case row.Decimal:
-		if t.Kind == row.String && src.text {
+		if t.Kind == row.String && (src.text || src.means == asDecimal) {
 			return t, fits
 		}
 		if t.Kind == row.Decimal {
 			return fitDecimal(from, t)
 		}
 	case row.String:
-		if t.Kind == row.Decimal && src.plain {
+		if t.Kind == row.Decimal && src.plain || t.Kind == row.Binary && src.binary != 0 {
 			return t, fits
 		}
 	}
@@ -72,13 +73,16 @@ func fitDecimal(from, t row.Type) (row.Type, verdict) {
 	return t, widens
 }
 
-// decoder returns the function that decodes src into a column of type t, which it fits.
-func (src *source) decoder(t row.Type) decodeFunc {
-	if src.typ.Kind == row.String && t.Kind == row.Decimal {
-		return decodeDecimalText
+// as returns the meaning of src's literals on their way into a column of type t, which it fits.
+func (src *source) as(t row.Type) meaning {
+	from := src.typ.Kind
+	switch {
+	case from == row.String && t.Kind == row.Decimal:
+		return asDecimalText
+	case from == row.String && t.Kind == row.Binary && src.binary != 0:
+		return src.binary
+	case src.text && t.Kind == row.String:
+		return asText
 	}
-	if src.typ.Kind == row.Decimal && t.Kind == row.String {
-		return decodeText
-	}
-	return src.decode
+	return src.means
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
-func newScanner(text []byte) *scanner {
+func scannerOf(text []byte) *scanner {
 	s := &NewDecoder(Options{}).scan
 	s.reset(text)
 	return s
@@ -76,7 +76,7 @@ func FuzzScanner(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s := newScanner(text)
+		s := scannerOf(text)
 		skipped := s.valid() && s.skip() && s.end()
 		skipErr := s.err
 		s.reset(text)

@@ -1,6 +1,7 @@
 package debezium
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -9,11 +10,20 @@ import (
 
 // recordKey decodes the canonical key from the record key into eventKey. With configured identifier columns told is
 // false if the record key does not have them all; without, it is never false.
-func (d *Decoder) recordKey(key []byte) (told bool, err error) {
+func (d *Decoder) recordKey() (told bool, err error) {
+	defer d.keyRows.Drop()
+	if told, err = d.decodeKey(); !told || err != nil {
+		return told, err
+	}
+	return true, d.canonicalKey("the record key")
+}
+
+// decodeKey decodes the record key into a started row of keyRows, which the caller drops.
+func (d *Decoder) decodeKey() (told bool, err error) {
 	if d.boundErr != nil {
 		return false, d.boundErr
 	}
-	e, told, err := d.openKey(key)
+	e, told, err := d.openKey(d.record.Key)
 	if !told || err != nil {
 		return false, err
 	}
@@ -23,26 +33,68 @@ func (d *Decoder) recordKey(key []byte) (told bool, err error) {
 			return false, err
 		}
 	}
-	filled, ok := d.object(p, d.keyRows)
+	d.keyImage = p
+	filled, ok := d.scan.object(p, d.keyRows.Vectors, 0)
 	if !ok || !d.finish() {
-		d.keyRows.Drop()
 		return false, d.keyError()
 	}
 	if filled < len(d.keyRows.Vectors) {
-		d.keyRows.Drop()
-		if len(d.configured) > 0 {
+		if len(d.o.Key) > 0 {
 			return false, nil
 		}
 		return false, d.keyChange(p.present(), "the record key")
 	}
-	return true, d.canonicalKey("the record key")
+	return true, nil
+}
+
+// completeRow takes the identifier columns that the row image does not have, as opposed to a null in them, from the record key.
+func (d *Decoder) completeRow(rows *row.Rows) error {
+	missing, null := 0, false
+	for _, c := range d.bound.Key {
+		null = null || rows.Vectors[c].IsNull(rows.Len())
+	}
+	if !null {
+		return nil
+	}
+	for _, c := range d.bound.Key {
+		if !d.inRow(c) {
+			missing++
+		}
+	}
+	switch missing {
+	case 0:
+		return nil
+	case len(d.bound.Key):
+		return errorf(InvalidKey, "the row has no identifier column")
+	}
+	defer d.keyRows.Drop()
+	told, err := d.decodeKey()
+	if err != nil {
+		return err
+	}
+	if !told {
+		return errorf(InvalidKey, "neither the row nor the record key has all identifier columns")
+	}
+	for k, c := range d.bound.Key {
+		if v := &rows.Vectors[c]; !d.inRow(c) {
+			v.Truncate(rows.Len())
+			v.AppendFrom(&d.keyRows.Vectors[k], []int32{0})
+		}
+	}
+	return nil
+}
+
+// inRow reports whether the row image that was decoded last has the bound column.
+func (d *Decoder) inRow(column int) bool {
+	p, err := d.rowProjection()
+	return err == nil && slices.ContainsFunc(p.fields, func(f field) bool { return f.column == column && f.seen == p.objects })
 }
 
 // openKey starts to scan a record key. told is false if there is none, which is an error unless identifier columns are
 // configured.
 func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
 	s := &d.scan
-	if len(d.configured) > 0 && !startsObject(key) {
+	if len(d.o.Key) > 0 && !startsObject(key) {
 		return nil, false, nil // Not a JSON object: it carries no columns.
 	}
 	if key == nil {
@@ -50,22 +102,22 @@ func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
 	}
 	e, ok := d.unwrap(&d.keys, key)
 	if ok && s.peek() == 'n' {
-		return nil, false, d.nullKey()
-	}
-	if ok && s.peek() != '{' {
-		ok = s.fail(NotAnObject, "the payload is no JSON object")
-	}
-	if !ok {
-		if string(key) == "null" {
+		if s.literal("null") && d.finish() {
 			return nil, false, d.nullKey()
 		}
+		ok = false
+	}
+	if ok && s.peek() != '{' {
+		ok = s.notAnObject()
+	}
+	if !ok {
 		return nil, false, d.keyError()
 	}
 	return e, true, nil
 }
 
 func (d *Decoder) nullKey() error {
-	if len(d.configured) > 0 {
+	if len(d.o.Key) > 0 {
 		return nil
 	}
 	return errorf(NullKey, "the record key is null, and no identifier columns are configured")
@@ -73,8 +125,8 @@ func (d *Decoder) nullKey() error {
 
 // startsObject reports whether the first byte of text, white space aside, opens an object.
 func startsObject(text []byte) bool {
-	s := scanner{text: text}
-	return s.peek() == '{'
+	text = bytes.TrimLeft(text, " \t\r\n")
+	return len(text) > 0 && text[0] == '{'
 }
 
 // keyError turns the scanner's error into one of the record key.
@@ -87,8 +139,11 @@ func (d *Decoder) keyError() error {
 }
 
 // beforeKey decodes the canonical key from the row image before into eventKey.
-func (d *Decoder) beforeKey(value []byte) error {
+func (d *Decoder) beforeKey() error {
 	s := &d.scan
+	if d.env.flattened {
+		return errorf(InvalidKey, "the record key does not have the identifier columns, and a flattened update does not tell the old ones")
+	}
 	if d.env.before == 0 {
 		return errorf(NullKey, "the record key does not have the identifier columns, and before is null")
 	}
@@ -102,15 +157,14 @@ func (d *Decoder) beforeKey(value []byte) error {
 			return err
 		}
 	}
-	s.reset(value)
+	s.reset(d.record.Value)
 	s.pos = d.env.before
-	filled, ok := d.object(p, d.keyRows)
+	defer d.keyRows.Drop()
+	filled, ok := s.object(p, d.keyRows.Vectors, 0)
 	if !ok {
-		d.keyRows.Drop()
 		return s.err
 	}
 	if filled < len(d.keyRows.Vectors) {
-		d.keyRows.Drop()
 		return errorf(InvalidKey, "before does not have all identifier columns")
 	}
 	return d.canonicalKey("before")
@@ -119,28 +173,18 @@ func (d *Decoder) beforeKey(value []byte) error {
 // canonicalKey takes the started row of keyRows as the event's key.
 func (d *Decoder) canonicalKey(where string) (err error) {
 	d.eventKey, err = d.keyRows.AppendKey(d.eventKey[:0], 0)
-	d.keyRows.Drop()
 	if err != nil {
 		return errorf(InvalidKey, "%s: %v", where, err)
 	}
 	return nil
 }
 
-// foreignKeyField reports a field of the record key that is no identifier column.
-func (d *Decoder) foreignKeyField(name string) bool {
-	s := &d.scan
-	if _, ok := d.columns[strings.ToLower(name)]; ok {
-		return s.fail(SchemaMismatch, "the field %q is a column, but not one that identifies the table's rows", name)
-	}
-	return s.fail(SchemaMismatch, "the field %q is no column of the table", name)
-}
-
 // keyProjection returns the projection of a record key with an embedded schema, or nil: with an error, or without one
 // if the key does not have all configured identifier columns.
 func (d *Decoder) keyProjection(e *embedded) (*projection, error) {
 	if e.key.bound != d.bound {
-		p, err := d.projectIdentifiers(e.root.fields, len(d.configured) == 0)
-		e.key = projected{d.bound, p, err}
+		p, err := d.projectIdentifiers(e.root.fields, len(d.o.Key) == 0)
+		e.key = projected{bound: d.bound, p: p, err: err}
 	}
 	return e.key.p, e.key.err
 }
@@ -148,11 +192,11 @@ func (d *Decoder) keyProjection(e *embedded) (*projection, error) {
 // beforeProjection returns the projection of the row image to the identifier columns.
 func (d *Decoder) beforeProjection(e *embedded) (*projection, error) {
 	if e.before.bound != d.bound {
-		p, err := d.projectIdentifiers(e.rowFields(), false)
+		p, err := d.projectIdentifiers(d.rowFields(), false)
 		if p == nil && err == nil {
 			err = errorf(InvalidKey, "before does not have all identifier columns")
 		}
-		e.before = projected{d.bound, p, err}
+		e.before = projected{bound: d.bound, p: p, err: err}
 	}
 	return e.before.p, e.before.err
 }
@@ -174,21 +218,22 @@ func (d *Decoder) projectIdentifiers(fields []*connectSchema, strict bool) (*pro
 			return nil, d.keyChange(names, "the record key")
 		}
 	}
-	p := newProjection(d.keyRows.Schema, refuseUnknown)
+	p := newProjection(&d.typing, d.keyRows.Schema, refuseUnknown)
 	change := newChange(d.bound)
 	found := 0
 	for i, c := range fields {
 		column, ok := p.columns[names[i]]
 		if !ok {
-			p.addTyped(c, source{}, none)
+			p.addTyped(c, source{}, none, notAdded)
 			continue
 		}
-		src, err := sourceOf(c)
+		src, err := d.typing.sourceOf(c, names[i])
 		if err != nil {
 			return nil, errorf(InvalidKey, "the identifier column %s: %v", c.field, err)
 		}
-		change.fit(d.bound.Key[column], &src)
-		p.addTyped(c, src, column)
+		if change.fit(d.bound.Key[column], &src) {
+			p.addTyped(c, src, column, notAdded)
+		}
 		found++
 	}
 	if found < len(p.target.Columns) {

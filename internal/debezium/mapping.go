@@ -3,72 +3,142 @@ package debezium
 import (
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
-// A mapping is one line of the type table: what a Connect type is in the table, and how its JSON is decoded.
+// A meaning says what a literal stands for. A wire format has one function a meaning, which reads the literal in its own
+// way and converts it to the column's type (jsonDecoder has JSON's).
+type meaning uint8
+
+const (
+	asBoolean meaning = iota + 1
+	asInteger         // Also days, microseconds and years: the unit of the column.
+	asMillis
+	asNanos
+	asUnsigned // A BIGINT UNSIGNED that wraps at 2^63.
+	asLong     // An int64 of which nothing tells whether it has wrapped.
+	asFloat
+	asDouble
+	asText
+	asEnum
+	asBytes
+	asBase64URL
+	asHex
+	asDecimal     // Connect's Decimal.
+	asDecimalText // Digits.
+	asBigDecimal  // Connect's Decimal of more digits than Iceberg's.
+	asBits
+	asZoned
+	asIsoDate
+	asIsoTime
+	asIsoTimestamp
+	asStruct
+	asPoint
+	asList
+	asStructuredDate
+	asStructuredTime
+	asStructuredTimestamp
+	asStructuredZoned
+
+	// Of records without a schema.
+	asUntypedText
+	asUntypedDecimal
+	asUntypedDate
+	asUntypedTime
+	asUntypedTimestamp
+)
+
+// A mapping is one line of the type table: what a Connect type is in the table, and what its literal means.
 type mapping struct {
 	literal, name string
 	kind          row.Kind
-	decode        decodeFunc
-	refine        func(c *connectSchema, f *source) error // Optional: reads the schema's parameters.
+	means         meaning
+	refine        func(t *typing, c *connectSchema, src *source) error // Optional: reads the schema's parameters or parts.
 }
 
-// mappings is the type table (Debezium documentation, "MySQL connector data type mappings"). A name that is not here
-// is stored as its literal type, whose line has no name.
-var mappings = []mapping{ //nolint:gochecknoglobals // A constant table.
-	{"boolean", "", row.Boolean, decodeBoolean, nil},
-	{"int8", "", row.Int, decodeInteger, nil},
-	{"int16", "", row.Int, decodeInteger, nil},
-	{"int32", "", row.Int, decodeInteger, nil},
-	{"int64", "", row.Long, decodeInteger, refineUnsigned},
-	{"float", "", row.Float, decodeFloat, nil},
-	{"double", "", row.Double, decodeDouble, nil},
-	{"string", "", row.String, decodeText, refineDecimalText},
-	{"bytes", "", row.Binary, decodeBytes, nil},
+// mappings returns the type table (Debezium documentation, "MySQL connector data type mappings"); docs/types.md publishes
+// it. A name that is not here is stored as its literal type, whose line has no name.
+func mappings() []mapping {
+	return []mapping{
+		{"boolean", "", row.Boolean, asBoolean, nil},
+		{"int8", "", row.Int, asInteger, nil},
+		{"int16", "", row.Int, asInteger, nil},
+		{"int32", "", row.Int, asInteger, nil},
+		{"int64", "", row.Long, asLong, refineLong},
+		{"float", "", row.Float, asFloat, nil},
+		{"double", "", row.Double, asDouble, nil},
+		{"string", "", row.String, asText, refineText},
+		{"bytes", "", row.Binary, asBytes, nil},
+		{"struct", "", row.Struct, asStruct, refineStruct},
+		{"array", "", row.List, asList, refineList},
 
-	{"bytes", "org.apache.kafka.connect.data.Decimal", row.Decimal, decodeDecimal, refineDecimal},
-	{"bytes", "io.debezium.data.Bits", row.Long, decodeBits, refineBits},
-	{"string", "io.debezium.data.Enum", row.String, decodeEnum, nil},
-	{"string", "io.debezium.data.EnumSet", row.String, decodeText, nil},
-	{"string", "io.debezium.data.Json", row.String, decodeText, nil},
-	{"string", "io.debezium.data.Uuid", row.String, decodeText, nil}, // I12: Athena reads no uuid.
+		{"bytes", "org.apache.kafka.connect.data.Decimal", row.Decimal, asDecimal, refineDecimal},
+		{"bytes", "io.debezium.data.Bits", row.Long, asBits, refineBits},
+		{"string", "io.debezium.data.Enum", row.String, asEnum, nil},
+		{"string", "io.debezium.data.EnumSet", row.String, asText, nil},
+		{"string", "io.debezium.data.Json", row.String, asText, nil},
+		{"string", "io.debezium.data.Xml", row.String, asText, nil},
+		{"string", "io.debezium.data.Uuid", row.String, asText, nil}, // I12: Athena reads no uuid.
+		{"array", "io.debezium.data.FloatVector", row.List, asList, refineList},
+		{"array", "io.debezium.data.DoubleVector", row.List, asList, refineList},
+		{"struct", "io.debezium.data.geometry.Point", row.Struct, asPoint, refineGeometry},
+		{"struct", "io.debezium.data.geometry.Geometry", row.Struct, asStruct, refineGeometry},
+		{"struct", "io.debezium.data.geometry.Geography", row.Struct, asStruct, refineGeometry},
 
-	{"int32", "io.debezium.time.Date", row.Date, decodeInteger, nil},
-	{"int32", "org.apache.kafka.connect.data.Date", row.Date, decodeInteger, nil},
-	{"int32", "io.debezium.time.Year", row.Int, decodeInteger, nil},
-	{"int64", "io.debezium.time.Timestamp", row.Timestamp, decodeMillis, nil},
-	{"int64", "org.apache.kafka.connect.data.Timestamp", row.Timestamp, decodeMillis, nil},
-	{"int64", "io.debezium.time.MicroTimestamp", row.Timestamp, decodeInteger, nil},
-	{"int64", "io.debezium.time.NanoTimestamp", row.Timestamp, decodeNanos, nil},
-	{"string", "io.debezium.time.ZonedTimestamp", row.TimestampTZ, decodeZoned, nil},
+		{"int32", "io.debezium.time.Date", row.Date, asInteger, nil},
+		{"int32", "org.apache.kafka.connect.data.Date", row.Date, asInteger, nil},
+		{"string", "io.debezium.time.IsoDate", row.Date, asIsoDate, nil},
+		{"struct", "io.debezium.time.StructuredDate", row.Date, asStructuredDate, nil},
+		{"int32", "io.debezium.time.Year", row.Int, asInteger, nil},
+		{"int64", "io.debezium.time.Timestamp", row.Timestamp, asMillis, nil},
+		{"int64", "org.apache.kafka.connect.data.Timestamp", row.Timestamp, asMillis, nil},
+		{"int64", "io.debezium.time.MicroTimestamp", row.Timestamp, asInteger, nil},
+		{"int64", "io.debezium.time.NanoTimestamp", row.Timestamp, asNanos, nil},
+		{"string", "io.debezium.time.IsoTimestamp", row.Timestamp, asIsoTimestamp, nil},
+		{"struct", "io.debezium.time.StructuredTimestamp", row.Timestamp, asStructuredTimestamp, nil},
+		{"string", "io.debezium.time.ZonedTimestamp", row.TimestampTZ, asZoned, nil},
+		{"struct", "io.debezium.time.StructuredZonedTimestamp", row.TimestampTZ, asStructuredZoned, nil},
 
-	// MySQL's TIME is a signed duration of up to 838 hours, which no time of day can hold: microseconds in a long.
-	{"int64", "io.debezium.time.MicroTime", row.Long, decodeInteger, nil},
-	{"int32", "io.debezium.time.Time", row.Long, decodeMillis, nil},
-	{"int32", "org.apache.kafka.connect.data.Time", row.Long, decodeMillis, nil},
-	{"int64", "io.debezium.time.NanoTime", row.Long, decodeNanos, nil},
+		{"int64", "io.debezium.time.MicroTime", row.Long, asInteger, refineDuration},
+		{"int32", "io.debezium.time.Time", row.Long, asMillis, refineDuration},
+		{"int32", "org.apache.kafka.connect.data.Time", row.Long, asMillis, refineDuration},
+		{"int64", "io.debezium.time.NanoTime", row.Long, asNanos, refineDuration},
+		{"string", "io.debezium.time.IsoTime", row.Long, asIsoTime, refineDuration},
+		{"struct", "io.debezium.time.StructuredTime", row.Long, asStructuredTime, refineDuration},
+		{"struct", "io.debezium.time.StructuredDuration", row.Long, asStructuredTime, refineDuration},
+	}
 }
 
 // A source is what one field of a record holds, before it meets a column.
 type source struct {
-	typ    row.Type // The column type that holds every value exactly.
-	decode decodeFunc
-	plain  bool // No name gives the literal a meaning: a string is the text that was stored.
-	text   bool // A decimal that arrives as the text of its digits.
+	typ      row.Type // The column type that holds every value exactly.
+	means    meaning
+	plain    bool       // No name gives the literal a meaning: a string is the text that was stored.
+	text     bool       // A decimal that arrives as the text of its digits.
+	duration bool       // A TIME: a long, a string and a time column all take it.
+	binary   meaning    // Of a plain string under a BinaryText: how it stands for bytes.
+	parts    *structure // Of structs and lists.
 
 	min, max         int64 // Of integers.
 	precision, scale uint8 // Of decimals.
 	bits             uint8 // Of bit fields.
 }
 
-// sourceOf looks c up in the type table.
-func sourceOf(c *connectSchema) (source, error) {
+// typing is what the configuration says about types, beside the type table.
+type typing struct {
+	time     TimeForm
+	binary   BinaryText
+	unsigned []string
+	types    map[string]row.Type // Declared types by lower-case column name.
+	table    []mapping
+	unknown  map[string]int // The semantic names outside of the table, by how often a schema had them.
+}
+
+// sourceOf looks c up in the type table. column is the lower-case name of the column that it goes to; empty: none.
+func (t *typing) sourceOf(c *connectSchema, column string) (source, error) {
 	best := -1
-	for i, m := range mappings {
+	for i, m := range t.table {
 		if m.literal == c.literal && (m.name == c.name || m.name == "" && best < 0) {
 			best = i
 		}
@@ -76,14 +146,19 @@ func sourceOf(c *connectSchema) (source, error) {
 	if best < 0 {
 		return source{}, fmt.Errorf("the type %s is not supported", c.kind())
 	}
-	m := &mappings[best]
-	src := source{typ: row.Type{Kind: m.kind}, decode: m.decode, plain: c.name == ""}
-	src.min, src.max = integerRange(c.literal)
-	if m.refine == nil {
-		return src, nil
+	m := &t.table[best]
+	if m.name != c.name {
+		t.unknown[c.name]++
 	}
-	err := m.refine(c, &src)
-	return src, err
+	src := source{typ: row.Type{Kind: m.kind}, means: m.means, plain: c.name == ""}
+	src.min, src.max = integerRange(c.literal)
+	if m.refine != nil {
+		if err := m.refine(t, c, &src); err != nil {
+			return source{}, err
+		}
+	}
+	t.configured(c, column, &src)
+	return src, nil
 }
 
 func integerRange(literal string) (low, high int64) {
@@ -98,108 +173,45 @@ func integerRange(literal string) (low, high int64) {
 	return math.MinInt64, math.MaxInt64
 }
 
-// The parameters by which Debezium propagates a column's source type (datatype.propagate.source.type).
-const (
-	sourceTypeParameter   = "__debezium.source.column.type"
-	sourceLengthParameter = "__debezium.source.column.length"
-	sourceScaleParameter  = "__debezium.source.column.scale"
-)
-
-func refineUnsigned(c *connectSchema, src *source) error {
-	if c.name == "" && strings.HasPrefix(c.parameters[sourceTypeParameter], "BIGINT UNSIGNED") {
-		src.typ = row.Type{Kind: row.Decimal, Precision: 20}
-		src.decode = decodeUnsigned
-	}
-	return nil
-}
-
-// refineDecimalText makes a string a decimal if the source column is known to be one (decimal.handling.mode=string).
-func refineDecimalText(c *connectSchema, src *source) error {
-	sourceType := c.parameters[sourceTypeParameter]
-	if c.name != "" || !strings.HasPrefix(sourceType, "DECIMAL") && !strings.HasPrefix(sourceType, "NUMERIC") {
-		return nil
-	}
-	precision, ok := parameter(c, sourceLengthParameter)
-	if !ok || precision == 0 || precision > row.MaxPrecision {
-		return nil
-	}
-	scale, _ := parameter(c, sourceScaleParameter) // Absent for DECIMAL(p).
-	if scale > precision {
-		return fmt.Errorf("a decimal of precision %d and scale %d", precision, scale)
-	}
-	src.typ = row.Type{Kind: row.Decimal, Precision: precision, Scale: scale}
-	src.decode, src.text, src.precision, src.scale = decodeDecimalText, true, precision, scale
-	return nil
-}
-
-// refineDecimal reads scale and precision. A Decimal without precision (other producers) may have any number of digits
-// up to Iceberg's limit; one that is too wide for Iceberg is kept as text, never rounded.
-func refineDecimal(c *connectSchema, src *source) error {
-	scale, ok := parameter(c, "scale")
-	if !ok {
-		return fmt.Errorf("a Decimal with the scale %q", c.parameters["scale"])
-	}
-	precision, ok := parameter(c, "connect.decimal.precision")
-	if !ok {
-		precision = max(scale, row.MaxPrecision)
-	}
-	if precision == 0 || scale > precision {
-		return fmt.Errorf("a decimal of precision %d and scale %d", precision, scale)
-	}
-	src.precision, src.scale = precision, scale
-	src.typ = row.Type{Kind: row.Decimal, Precision: precision, Scale: scale}
-	if precision > row.MaxPrecision {
-		src.typ, src.decode = row.Type{Kind: row.String}, decodeBigDecimal
-	}
-	return nil
-}
-
-func refineBits(c *connectSchema, src *source) error {
-	length, ok := parameter(c, "length")
-	if !ok || length == 0 || length > 64 {
-		return fmt.Errorf("a bit field of the length %q", c.parameters["length"])
-	}
-	src.bits = length
-	if length == 64 {
-		src.typ = row.Type{Kind: row.Decimal, Precision: 20}
-	}
-	return nil
-}
-
-// parameter returns a small number among the schema's parameters.
-func parameter(c *connectSchema, name string) (uint8, bool) {
-	x, err := strconv.ParseUint(c.parameters[name], 10, 8)
-	return uint8(x), err == nil
-}
-
 // untyped returns how a column of type t is decoded from a record that has no schema.
-func untyped(t row.Type) source {
-	src := source{typ: t, min: math.MinInt64, max: math.MaxInt64, precision: t.Precision, scale: t.Scale}
-	switch t.Kind {
-	case row.Boolean:
-		src.decode = decodeBoolean
+func (t *typing) untyped(typ row.Type, column string) source {
+	src := source{typ: typ, min: math.MinInt64, max: math.MaxInt64, precision: typ.Precision, scale: typ.Scale}
+	switch typ.Kind {
+	case row.Boolean, row.Long:
+		src.means = asBoolean // A TINYINT(1) may arrive as a boolean.
 	case row.Int:
-		src.decode = decodeBoolean // A TINYINT(1) may arrive as a boolean.
+		src.means = asBoolean
 		src.min, src.max = math.MinInt32, math.MaxInt32
-	case row.Long:
-		src.decode = decodeBoolean
 	case row.Date:
-		src.decode = decodeInteger
+		src.means = asUntypedDate
 		src.min, src.max = math.MinInt32, math.MaxInt32
 	case row.Float:
-		src.decode = decodeFloat
+		src.means = asFloat
 	case row.Double:
-		src.decode = decodeDouble
+		src.means = asDouble
 	case row.Decimal:
-		src.decode = decodeUntypedDecimal
+		src.means = asUntypedDecimal
+		if t.isUnsigned(column) {
+			src.means = asUnsigned
+		}
+	case row.Time:
+		src.means = asUntypedTime
 	case row.Timestamp:
-		src.decode = decodeUntypedTimestamp
+		src.means = asUntypedTimestamp
 	case row.TimestampTZ:
-		src.decode = decodeZoned
+		src.means = asZoned
 	case row.String:
-		src.decode = decodeText
+		src.means = asUntypedText
 	case row.Binary:
-		src.decode = decodeBytes
+		if src.means = t.binary.meaning(); src.means == 0 {
+			src.means = asBytes
+		}
+	case row.Struct, row.List:
+		src.means = asStruct
+		if typ.Kind == row.List {
+			src.means = asList
+		}
+		src.parts = t.untypedParts(typ)
 	}
 	return src
 }

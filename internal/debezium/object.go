@@ -1,14 +1,17 @@
 package debezium
 
-import "github.com/cdcd-project/cdcd/internal/row"
+import (
+	"strings"
+
+	"github.com/cdcd-project/cdcd/internal/row"
+)
 
 // errUnknownColumn stands for an *Error while a row is decoded; the row is then looked at again to find all its columns.
 var errUnknownColumn = errorf(SchemaMismatch, "a column that the table does not have")
 
-// object decodes the object at pos into one started row of rows, which the caller ends or drops. Members may come in any
-// order; the one that follows in p is tried first. Columns without a member become null; filled counts the others.
-func (d *Decoder) object(p *projection, rows *row.Rows) (filled int, ok bool) {
-	s := &d.scan
+// object decodes the object at pos into value n of each of the vectors; on a failure the caller truncates them. Members may
+// come in any order; the one that follows in p is tried first. Columns without a member become null; filled counts the others.
+func (s *scanner) object(p *projection, vectors []row.Vector, n int) (filled int, ok bool) {
 	if s.peek() != '{' {
 		return 0, s.mismatch(&field{kind: "an object"})
 	}
@@ -16,13 +19,13 @@ func (d *Decoder) object(p *projection, rows *row.Rows) (filled int, ok bool) {
 		return 0, false
 	}
 	p.start(s.limits.Columns)
-	n, members := rows.Len(), 0
+	members := 0
 	more := s.peek() != '}'
 	if !more {
 		s.leave()
 	}
 	for next := 0; more; next++ {
-		if next, ok = d.member(p, next); !ok {
+		if next, ok = s.member(p, next); !ok {
 			return 0, false
 		}
 		f := &p.fields[next]
@@ -34,10 +37,10 @@ func (d *Decoder) object(p *projection, rows *row.Rows) (filled int, ok bool) {
 			return 0, s.fail(TooLarge, "more than %d members", s.limits.Columns)
 		}
 		if f.column == none {
-			ok = d.unwanted(p, f)
+			ok = s.unwanted(p, f)
 		} else {
 			filled++
-			ok = s.value(f, &rows.Vectors[f.column], n)
+			ok = (f.added == notAdded || s.alsoAdded(f)) && s.value(f, &vectors[f.column], n)
 		}
 		if !ok {
 			return 0, false
@@ -49,9 +52,9 @@ func (d *Decoder) object(p *projection, rows *row.Rows) (filled int, ok bool) {
 	if p.unknown == refuseUnknown && members < len(p.fields) {
 		return 0, s.fail(SchemaMismatch, "the field %q of the embedded schema is absent", p.absent())
 	}
-	if filled < len(rows.Vectors) {
-		for i := range rows.Vectors {
-			if v := &rows.Vectors[i]; v.Len() == n {
+	if filled < len(vectors) {
+		for i := range vectors {
+			if v := &vectors[i]; v.Len() == n {
 				v.AppendNull()
 			}
 		}
@@ -60,8 +63,7 @@ func (d *Decoder) object(p *projection, rows *row.Rows) (filled int, ok bool) {
 }
 
 // member reads a member name and its colon and returns the index of its field.
-func (d *Decoder) member(p *projection, next int) (int, bool) {
-	s := &d.scan
+func (s *scanner) member(p *projection, next int) (int, bool) {
 	if next < len(p.fields) {
 		token := p.fields[next].token
 		if end := s.pos + len(token); end <= len(s.text) && string(s.text[s.pos:end]) == token {
@@ -111,8 +113,10 @@ func (s *scanner) value(f *field, v *row.Vector, n int) bool {
 
 // unwanted reads over the value of a field that has no column. A null in an unknown column is passed over: it has no type
 // yet, and the column will be null for this row whenever it is added.
-func (d *Decoder) unwanted(p *projection, f *field) bool {
-	s := &d.scan
+func (s *scanner) unwanted(p *projection, f *field) bool {
+	if f.added != notAdded {
+		return s.addedValue(f)
+	}
 	switch p.unknown {
 	case evolveUnknown:
 		if s.peek() != 'n' {
@@ -120,10 +124,68 @@ func (d *Decoder) unwanted(p *projection, f *field) bool {
 			return false
 		}
 	case foreignInKey:
-		return d.foreignKeyField(f.name)
+		return s.foreignKeyField(p, f.name)
+	case foreignInPart:
+		if f.kind == "" && s.peek() != 'n' {
+			return s.fail(SchemaMismatch, "the member %q is no field of the column", f.name)
+		}
 	case refuseUnknown, skipUnknown:
 	}
 	return s.skip()
+}
+
+// alsoAdded reads the value of an added member that is a column as well, and stays in front of it.
+func (s *scanner) alsoAdded(f *field) bool {
+	start := s.pos
+	ok := s.addedValue(f)
+	if ok {
+		s.pos = start
+	}
+	return ok
+}
+
+// foreignKeyField refuses a field of the record key that is no identifier column.
+func (s *scanner) foreignKeyField(p *projection, name string) bool {
+	if _, ok := p.others[strings.ToLower(name)]; ok {
+		return s.fail(SchemaMismatch, "the field %q is a column, but not one that identifies the table's rows", name)
+	}
+	return s.fail(SchemaMismatch, "the field %q is no column of the table", name)
+}
+
+// passOver reads over a row image that is not wanted: it has to be sound, and no member may occur twice.
+func (s *scanner) passOver(p *projection) bool {
+	if p == nil || s.peek() != '{' {
+		return s.skip()
+	}
+	if !s.enter() {
+		return false
+	}
+	p.start(s.limits.Columns)
+	more, members := s.peek() != '}', 0
+	if !more {
+		s.leave()
+	}
+	for next := 0; more; next++ {
+		var ok bool
+		if next, ok = s.member(p, next); !ok {
+			return false
+		}
+		f := &p.fields[next]
+		if f.seen == p.objects {
+			return s.fail(DuplicateMember, "two members %q", f.name)
+		}
+		f.seen = p.objects
+		if members++; members > s.limits.Columns {
+			return s.fail(TooLarge, "more than %d members", s.limits.Columns)
+		}
+		if !s.skip() {
+			return false
+		}
+		if more, ok = s.more(); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // absent returns the name of a field that the last object did not have.

@@ -19,7 +19,13 @@ type field struct {
 	kind     string // The type, for errors.
 	column   int    // The vector that the value goes to, or none.
 	optional bool   // A null is allowed.
+	keeps    bool   // An unavailable value is allowed.
+	added    addedField
 	seen     uint32 // The last object of the projection that had the field.
+
+	decode  decodeFunc
+	nested  *projection // Of structs.
+	element *field      // Of lists.
 }
 
 // none is the column of a field that is read over.
@@ -33,6 +39,7 @@ const (
 	evolveUnknown                // It is a column that the table does not have.
 	skipUnknown                  // It is no identifier column.
 	foreignInKey                 // The record key has a field that is no identifier column.
+	foreignInPart                // A declared struct does not have the field.
 )
 
 // A projection tells how the members of an object become one row of a schema. It is computed once per pair of embedded
@@ -45,11 +52,32 @@ type projection struct {
 	unknown unknown
 	columns map[string]int // The target's columns by lower-case name, for learning.
 	target  *row.Schema
-	objects uint32 // Counts the decoded objects, so that field.seen need not be cleared.
+	typing  *typing
+	added   *addedNames    // Of flattened records; nil: nothing is added.
+	partial bool           // Unavailable values are allowed.
+	others  map[string]int // Of a record key: all columns of the table.
+	objects uint32         // Counts the decoded objects, so that field.seen need not be cleared.
 }
 
-func newProjection(target *row.Schema, u unknown) *projection {
-	return &projection{byName: map[string]int{}, unknown: u, target: target, columns: columnsByName(target)}
+func newProjection(t *typing, target *row.Schema, u unknown) *projection {
+	return &projection{byName: map[string]int{}, unknown: u, target: target, columns: columnsByName(target), typing: t}
+}
+
+// newParts returns the projection of an object to the fields of a struct of type t.
+func newParts(parts *structure, t row.Type) *projection {
+	p := &projection{byName: map[string]int{}, unknown: foreignInPart}
+	if parts.strict {
+		p.unknown = refuseUnknown
+	}
+	children := t.Fields()
+	for _, part := range parts.fields {
+		f := field{source: part.source, name: part.name, kind: part.kind, optional: part.optional, column: part.column}
+		if f.column != none {
+			f.resolve(children[f.column].Type)
+		}
+		p.add(f)
+	}
+	return p
 }
 
 // columnsByName returns the indexes of the columns by their lower-case names.
@@ -82,12 +110,27 @@ func (p *projection) add(f field) int {
 	return len(p.fields) - 1
 }
 
-// addTyped adds a field of an embedded schema, whose values go to the column with that index, decoded as src.
-func (p *projection) addTyped(c *connectSchema, src source, column int) {
-	if column != none {
-		src.decode = src.decoder(p.target.Columns[column].Type)
+// resolve sets how the values of f are decoded into a column of type t, which they fit.
+func (f *field) resolve(t row.Type) {
+	f.means = f.as(t)
+	f.decode = jsonDecoder(f.means)
+	switch t.Kind { //nolint:exhaustive // All others have no parts.
+	case row.Struct:
+		f.nested = newParts(f.parts, t)
+	case row.List:
+		e := &f.parts.fields[0]
+		f.element = &field{source: e.source, name: e.name, kind: e.kind, optional: e.optional}
+		f.element.resolve(t.Element())
 	}
-	p.add(field{source: src, name: c.field, kind: c.kind(), column: column, optional: c.optional})
+}
+
+// addTyped adds a field of an embedded schema, whose values go to the column with that index.
+func (p *projection) addTyped(c *connectSchema, src source, column int, added addedField) {
+	f := field{source: src, name: c.field, kind: c.kind(), column: column, optional: c.optional, keeps: p.partial, added: added}
+	if column != none {
+		f.resolve(p.target.Columns[column].Type)
+	}
+	p.add(f)
 }
 
 // learn adds a field for a member of that name, seen for the first time in a record without schema.
@@ -96,10 +139,14 @@ func (p *projection) learn(name string) (int, *Error) {
 	if err != nil {
 		return none, err
 	}
-	f := field{name: name, column: none, optional: true}
-	if i, ok := p.columns[column]; ok {
+	f := field{name: name, column: none, optional: true, keeps: p.partial}
+	if p.added != nil {
+		f.added = p.added.field(name)
+	}
+	if i, ok := p.columns[column]; ok && (f.added == notAdded || p.added.keep) {
 		t := p.target.Columns[i].Type
-		f.source, f.column, f.kind = untyped(t), i, t.String()
+		f.source, f.column, f.kind = p.typing.untyped(t, column), i, t.String()
+		f.resolve(t)
 	}
 	return p.add(f), nil
 }
@@ -123,7 +170,7 @@ func fieldNames(fields []*connectSchema) ([]string, *Error) {
 	names := make([]string, len(fields))
 	spellings := make(map[string]string, len(fields))
 	for i, c := range fields {
-		name, err := columnName(c.field)
+		name, err := columnName(c.columnName())
 		if err != nil {
 			return nil, err
 		}

@@ -13,16 +13,27 @@ const MaxDepth = 64
 //
 // Invariant: err == nil while methods return true; depth counts the objects and arrays that are open around pos.
 type scanner struct {
+	converter
+
 	text  []byte
 	pos   int
 	depth int
-	err   *Error
 
-	names   []byte // An unescaped member name.
-	scratch []byte // An unescaped string value.
-	small   [maxDecimalBytes + 3]byte
-	base64  *base64.Encoding
-	limits  Limits
+	names      []byte // An unescaped member name.
+	scratch    []byte // An unescaped string value.
+	small      [maxDecimalBytes + 3]byte
+	base64     *base64.Encoding
+	base64URL  *base64.Encoding
+	memberSets [MaxDepth + 1]nameSet // The names of the open objects, by their depth.
+	added      added                 // What a flattened record has told beside its row.
+}
+
+// newScanner returns a scanner of an empty text.
+func newScanner(o *Options) scanner {
+	s := scanner{base64: base64.StdEncoding.Strict(), base64URL: base64.URLEncoding.Strict()}
+	s.limits = o.Limits
+	s.setPlaceholder(o.Placeholder)
+	return s
 }
 
 func (s *scanner) reset(text []byte) { s.text, s.pos, s.depth, s.err = text, 0, 0, nil }
@@ -30,11 +41,6 @@ func (s *scanner) reset(text []byte) { s.text, s.pos, s.depth, s.err = text, 0, 
 // valid checks the encoding of the text from pos on.
 func (s *scanner) valid() bool {
 	return utf8.Valid(s.text[s.pos:]) || s.fail(InvalidUTF8, "the text is not UTF-8")
-}
-
-func (s *scanner) fail(reason Reason, format string, args ...any) bool {
-	s.err = errorf(reason, format, args...)
-	return false
 }
 
 func (s *scanner) syntax(problem string) bool {
@@ -181,6 +187,7 @@ func (s *scanner) skipContainer() bool {
 				return false
 			}
 			objects = objects<<1 | 1
+			s.memberSets[s.depth].reset()
 			if s.peek() != '}' {
 				if !s.skipName() {
 					return false
@@ -225,10 +232,8 @@ func (s *scanner) closeContainers(base int, objects *uint64) (done, ok bool) {
 	return true, true
 }
 
+// skipName reads a member name, which must be the first of that name in its object.
 func (s *scanner) skipName() bool {
-	if s.peek() != '"' {
-		return s.syntax("want a member name")
-	}
-	_, _, ok := s.quoted()
-	return ok && s.colon()
+	name, ok := s.name()
+	return ok && s.unique(name)
 }

@@ -1,11 +1,33 @@
 package debezium
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
+
+// heartbeatPrefix begins the names of heartbeat topics (topic.heartbeat.prefix).
+const heartbeatPrefix = "__debezium-heartbeat."
+
+// sideTopic returns the rule by which all records of a topic are ignored, or none. Only names that can be nothing else are
+// known: "shop.transaction" may be a table as well, and is told by the shape of its records, or configured.
+func (o *Options) sideTopic(topic string) Rule {
+	if topic == "" {
+		return ""
+	}
+	if rule, ok := o.SideTopics[topic]; ok {
+		return rule
+	}
+	if strings.HasPrefix(topic, heartbeatPrefix) {
+		return RuleHeartbeat
+	}
+	return ""
+}
 
 // sideTopic tells the records of Debezium's other topics, which change no row, by their shape. A shape that the row of a
 // flattened message could have as well is not among them: such a record must not be ignored (I6).
-func (d *Decoder) sideTopic(key []byte, ev *Event) error {
-	seen, alone := d.env.seen, len(d.others) == 0
+func (d *Decoder) sideTopic(ev *Event) error {
+	key := d.record.Key
+	seen, alone := d.env.seen, d.env.unknown == 0
 	has := func(members uint32) bool { return seen&members == members }
 	switch {
 	case seen&(memberBefore|memberAfter) != 0:
@@ -23,7 +45,7 @@ func (d *Decoder) sideTopic(key []byte, ev *Event) error {
 		return nil
 	}
 	if seen&(memberBefore|memberAfter|memberSource) == 0 {
-		return errorf(MissingOp, "no envelope: none of before, after, source and op; flattened messages are not supported")
+		return errorf(MissingOp, "no envelope: none of before, after, source and op")
 	}
 	return errorf(MissingOp, "the member op is absent")
 }

@@ -43,8 +43,10 @@ func (d *Decoder) source() bool {
 		return s.literal("null")
 	case '{':
 	default:
+		d.env.odd = true
 		return s.mismatch(&field{kind: "the source block"})
 	}
+	d.env.source = true
 	if !s.enter() {
 		return false
 	}
@@ -106,10 +108,11 @@ func (d *Decoder) anySource(m *sourceMemo) bool {
 	start := s.pos
 	m.members = m.members[:0]
 	d.env.sourceMs, d.env.snapshot = 0, Streaming
-	var seen [snapshotMember + 1]bool
+	s.memberSets[s.depth].reset()
 	for more := true; more; {
 		name, ok := s.name()
-		if !ok {
+		if !ok || !s.unique(name) {
+			m.members = m.members[:0]
 			return false
 		}
 		member := sourceMember{name: s.pos - start}
@@ -119,11 +122,6 @@ func (d *Decoder) anySource(m *sourceMemo) bool {
 		case snapshotName:
 			member.known = snapshotMember
 		}
-		if member.known != anyMember && seen[member.known] {
-			m.members = m.members[:0]
-			return s.fail(DuplicateMember, "two members source.%s", name)
-		}
-		seen[member.known] = true
 		if ok = d.sourceValue(member.known); ok {
 			more, ok = s.more()
 		}

@@ -2,6 +2,8 @@ package debezium
 
 import (
 	"math"
+	"slices"
+	"strconv"
 
 	"github.com/cdcd-project/cdcd/internal/row"
 )
@@ -12,6 +14,8 @@ const (
 	datetimeMillisMin = -30_610_224_000_000
 	datetimeMillisMax = 253_402_300_799_999
 )
+
+const microsPerDay = 86_400_000_000
 
 // decodeMillis decodes milliseconds into microseconds: io.debezium.time.Timestamp and Time, and Connect's.
 func decodeMillis(s *scanner, f *field, v *row.Vector) bool {
@@ -37,32 +41,57 @@ func decodeNanos(s *scanner, f *field, v *row.Vector) bool {
 	return s.appendInteger(x/1000, v)
 }
 
-// decodeUntypedTimestamp decodes a timestamp column of a record without schema. Debezium prints DATETIME(0) to
-// DATETIME(3) in milliseconds and DATETIME(4) to DATETIME(6) in microseconds: a number beyond every DATETIME in
-// milliseconds is in microseconds, and of any other number nothing tells the unit.
-func decodeUntypedTimestamp(s *scanner, f *field, v *row.Vector) bool {
-	x, ok := s.int64(f)
-	if !ok {
-		return false
-	}
-	if x >= datetimeMillisMin && x <= datetimeMillisMax {
-		return s.fail(TypeMismatch, "nothing tells whether this timestamp is in milliseconds or microseconds: "+
-			"enable schemas in the converter, or declare the column as long")
-	}
-	if x < datetimeMillisMin*1000 || x > datetimeMillisMax*1000+999 {
-		return s.fail(OutOfRange, "microseconds beyond the year 9999")
-	}
-	v.AppendInt64(x)
-	return true
-}
-
 // decodeZoned decodes io.debezium.time.ZonedTimestamp: RFC 3339 text with up to nine fraction digits and any offset.
 func decodeZoned(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
 	if !ok {
 		return false
 	}
-	micros, well, exact := parseZoned(text)
+	micros, rest, well, exact := parseWallClock(text)
+	offset, ok := parseOffset(rest)
+	return s.instant(micros-offset*1_000_000, well && ok, exact, v)
+}
+
+// decodeIsoTimestamp decodes io.debezium.time.IsoTimestamp: a wall clock, behind which Debezium prints a Z that means nothing.
+func decodeIsoTimestamp(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	if !ok {
+		return false
+	}
+	micros, rest, well, exact := parseWallClock(text)
+	return s.instant(micros, well && noOffset(rest), exact, v)
+}
+
+// decodeIsoDate decodes io.debezium.time.IsoDate: 2017-09-15Z.
+func decodeIsoDate(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	if !ok {
+		return false
+	}
+	days, rest, well := parseDate(text)
+	if !well || !noOffset(rest) {
+		return s.fail(TypeMismatch, "text that is no ISO 8601 date")
+	}
+	return s.appendInteger(days, v)
+}
+
+// decodeIsoTime decodes io.debezium.time.IsoTime: 04:05:11.789Z.
+func decodeIsoTime(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	if !ok {
+		return false
+	}
+	micros, rest, well, exact := parseClock(text)
+	if !well || !noOffset(rest) {
+		return s.fail(TypeMismatch, "text that is no ISO 8601 time")
+	}
+	if !exact {
+		return s.fail(OutOfRange, "a fraction of a second that a microsecond cannot hold exactly")
+	}
+	return s.appendInteger(micros, v)
+}
+
+func (s *scanner) instant(micros int64, well, exact bool, v *row.Vector) bool {
 	if !well {
 		return s.fail(TypeMismatch, "text that is no RFC 3339 time")
 	}
@@ -73,26 +102,50 @@ func decodeZoned(s *scanner, f *field, v *row.Vector) bool {
 	return true
 }
 
-// parseZoned returns the microseconds since 1970-01-01T00:00:00Z. well is false if the text is not RFC 3339, and exact
-// if its fraction is finer than a microsecond.
-func parseZoned(text []byte) (micros int64, well, exact bool) {
-	if len(text) < len("2006-01-02T15:04:05Z") || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
-		text[13] != ':' || text[16] != ':' {
-		return 0, false, false
+// noOffset reports whether text is nothing, or the offset of UTC.
+func noOffset(text []byte) bool {
+	if len(text) == 0 {
+		return true
+	}
+	offset, ok := parseOffset(text)
+	return ok && offset == 0
+}
+
+// parseWallClock parses YYYY-MM-DDTHH:MM:SS.fffffffff, in microseconds since 1970 as if it were UTC, and returns what follows.
+func parseWallClock(text []byte) (micros int64, rest []byte, well, exact bool) {
+	days, rest, ok := parseDate(text)
+	if !ok || len(rest) == 0 || rest[0] != 'T' {
+		return 0, nil, false, false
+	}
+	micros, rest, well, exact = parseClock(rest[1:])
+	return days*microsPerDay + micros, rest, well, exact
+}
+
+// parseDate parses YYYY-MM-DD, in days since 1970, and returns what follows.
+func parseDate(text []byte) (days int64, rest []byte, ok bool) {
+	if len(text) < len("2006-01-02") || text[4] != '-' || text[7] != '-' {
+		return 0, nil, false
 	}
 	year, ok1 := decimalField(text[0:4], 0, 9999)
 	month, ok2 := decimalField(text[5:7], 1, 12)
 	day, ok3 := decimalField(text[8:10], 1, 31)
-	hour, ok4 := decimalField(text[11:13], 0, 23)
-	minute, ok5 := decimalField(text[14:16], 0, 59)
-	second, ok6 := decimalField(text[17:19], 0, 59)
-	fraction, rest, ok7, exact := parseFraction(text[19:])
-	offset, ok8 := parseOffset(rest)
-	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 || !ok8 || day > daysIn(month, year) {
-		return 0, false, false
+	if !ok1 || !ok2 || !ok3 || day > daysIn(month, year) {
+		return 0, nil, false
 	}
-	seconds := daysFromCivil(year, month, day)*86_400 + hour*3_600 + minute*60 + second - offset
-	return seconds*1_000_000 + fraction, true, exact
+	return daysFromCivil(year, month, day), text[10:], true
+}
+
+// parseClock parses HH:MM:SS with up to nine digits of a fraction, in microseconds, and returns what follows. exact is false if
+// the fraction is finer than a microsecond.
+func parseClock(text []byte) (micros int64, rest []byte, well, exact bool) {
+	if len(text) < len("15:04:05") || text[2] != ':' || text[5] != ':' {
+		return 0, nil, false, false
+	}
+	hour, ok1 := decimalField(text[0:2], 0, 23)
+	minute, ok2 := decimalField(text[3:5], 0, 59)
+	second, ok3 := decimalField(text[6:8], 0, 59)
+	fraction, rest, ok4, exact := parseFraction(text[8:])
+	return (hour*3_600+minute*60+second)*1_000_000 + fraction, rest, ok1 && ok2 && ok3 && ok4, exact
 }
 
 // decimalField parses a field of digits only.
@@ -108,7 +161,7 @@ func decimalField(text []byte, low, high int64) (x int64, ok bool) {
 
 // parseFraction parses an optional fraction of a second, in microseconds, and returns the text after it.
 func parseFraction(text []byte) (micros int64, rest []byte, well, exact bool) {
-	if text[0] != '.' {
+	if len(text) == 0 || text[0] != '.' {
 		return 0, text, true, true
 	}
 	end := digits(text, 1)
@@ -171,4 +224,28 @@ func daysFromCivil(year, month, day int64) int64 {
 	year += 400 // The year before year 0 must not be negative: division truncates towards zero.
 	const from0000March = 719_468
 	return 365*year + year/4 - year/100 + year/400 - 146_097 + (153*month+2)/5 + day - 1 - from0000March
+}
+
+// appendDuration appends microseconds as [-]HH:MM:SS.ffffff. Hours have two digits or more.
+func appendDuration(dst []byte, micros int64) []byte {
+	x := uint64(micros)
+	if micros < 0 {
+		dst = append(dst, '-')
+		x = -x
+	}
+	seconds := x / 1_000_000
+	dst = appendPadded(dst, seconds/3_600, 2)
+	dst = appendPadded(append(dst, ':'), seconds/60%60, 2)
+	dst = appendPadded(append(dst, ':'), seconds%60, 2)
+	return appendPadded(append(dst, '.'), x%1_000_000, 6)
+}
+
+// appendPadded appends x in at least width digits.
+func appendPadded(dst []byte, x uint64, width int) []byte {
+	start := len(dst)
+	dst = strconv.AppendUint(dst, x, 10)
+	for len(dst)-start < width {
+		dst = slices.Insert(dst, start, '0')
+	}
+	return dst
 }

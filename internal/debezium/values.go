@@ -1,7 +1,8 @@
 package debezium
 
 import (
-	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"slices"
 
 	"github.com/cdcd-project/cdcd/internal/row"
@@ -10,6 +11,79 @@ import (
 // A decodeFunc reads the value at the scanner's position, which is not null, and appends it to v, converted to v's type
 // exactly. It returns false after scanner.fail; what it then left in v is dropped with the row.
 type decodeFunc func(s *scanner, f *field, v *row.Vector) bool
+
+// jsonDecoder returns how JSON of a meaning is read.
+func jsonDecoder(m meaning) decodeFunc { //nolint:funlen // A table, which cannot be a variable: it would refer to itself.
+	switch m {
+	case asBoolean:
+		return decodeBoolean
+	case asInteger:
+		return decodeInteger
+	case asMillis:
+		return decodeMillis
+	case asNanos:
+		return decodeNanos
+	case asUnsigned:
+		return decodeUnsigned
+	case asLong:
+		return decodeLong
+	case asFloat:
+		return decodeFloat
+	case asDouble:
+		return decodeDouble
+	case asText:
+		return decodeText
+	case asEnum:
+		return decodeEnum
+	case asBytes:
+		return decodeBytes
+	case asBase64URL:
+		return decodeBytesURL
+	case asHex:
+		return decodeHex
+	case asDecimal:
+		return decodeDecimal
+	case asDecimalText:
+		return decodeDecimalText
+	case asBigDecimal:
+		return decodeBigDecimal
+	case asBits:
+		return decodeBits
+	case asZoned:
+		return decodeZoned
+	case asIsoDate:
+		return decodeIsoDate
+	case asIsoTime:
+		return decodeIsoTime
+	case asIsoTimestamp:
+		return decodeIsoTimestamp
+	case asStruct:
+		return decodeStruct
+	case asPoint:
+		return decodePoint
+	case asList:
+		return decodeList
+	case asStructuredDate:
+		return decodeStructuredDate
+	case asStructuredTime:
+		return decodeStructuredTime
+	case asStructuredTimestamp:
+		return decodeStructuredTimestamp
+	case asStructuredZoned:
+		return decodeStructuredZoned
+	case asUntypedText:
+		return decodeUntypedText
+	case asUntypedDecimal:
+		return decodeUntypedDecimal
+	case asUntypedDate:
+		return decodeUntypedDate
+	case asUntypedTime:
+		return decodeUntypedTime
+	case asUntypedTimestamp:
+		return decodeUntypedTimestamp
+	}
+	return nil
+}
 
 // decodeBoolean decodes true and false, and also 0 and 1: MySQL's BOOLEAN is a TINYINT(1), which a snapshot may send as
 // an integer and the stream as a boolean, or the other way round.
@@ -30,33 +104,14 @@ func decodeInteger(s *scanner, f *field, v *row.Vector) bool {
 	return ok && s.appendInteger(x, v)
 }
 
-// appendInteger appends x to a column of any kind that holds integers, if it fits.
-func (s *scanner) appendInteger(x int64, v *row.Vector) bool {
-	switch v.Type.Kind { //nolint:exhaustive // No other kind holds integers: fit refuses it.
-	case row.Long, row.Timestamp:
+// decodeLong decodes an int64 that may have been a BIGINT UNSIGNED.
+func decodeLong(s *scanner, f *field, v *row.Vector) bool {
+	x, ok := s.int64(f)
+	if ok && v.Type.Kind == row.Long {
 		v.AppendInt64(x)
 		return true
-	case row.Int, row.Date:
-		if y := int32(x); int64(y) == x {
-			v.AppendInt32(y)
-			return true
-		}
-	case row.Boolean:
-		if x == 0 || x == 1 {
-			v.AppendBool(x == 1)
-			return true
-		}
-	case row.Decimal:
-		d := decimal{magnitude: uint128{lo: uint64(x)}, negative: x < 0}
-		if x < 0 {
-			d.magnitude.lo = -uint64(x)
-		}
-		if d, ok := d.rescaled(v.Type.Scale); ok && d.fits(v.Type.Precision) {
-			v.AppendDecimal(d.signed())
-			return true
-		}
 	}
-	return s.fail(OutOfRange, "an integer beyond the column's type %s", v.Type)
+	return ok && s.appendLong(x, v)
 }
 
 // decodeFloat decodes FLOAT. A float column takes the nearest float, which is the number that Java printed; a double
@@ -83,66 +138,81 @@ func decodeDouble(s *scanner, f *field, v *row.Vector) bool {
 	return ok
 }
 
-// unavailableValue stands for a column that the connector could not read (Debezium's unavailable.value.placeholder), as
-// text, and in base64 where the column holds bytes.
-const (
-	unavailableValue  = "__debezium_unavailable_value"
-	unavailableBase64 = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="
-)
-
-// available refuses Debezium's placeholder: written as a value, it would replace the real one for ever.
-func (s *scanner) available(text []byte) bool {
-	if n := len(text); n != len(unavailableValue) && n != len(unavailableBase64) {
-		return true
-	}
-	if string(text) != unavailableValue && string(text) != unavailableBase64 {
-		return true
-	}
-	return s.fail(SchemaMismatch, "the value is Debezium's placeholder for an unavailable one: set binlog_row_image=FULL")
-}
-
 // decodeText decodes strings of every kind, JSON documents included, as they are.
 func decodeText(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok || !s.available(text) {
+	if !ok {
 		return false
+	}
+	if s.isPlaceholder(text) {
+		return s.keep(f, v)
 	}
 	v.AppendBytes(text)
 	return true
 }
 
-// decodeEnum decodes an ENUM. The stream escapes a comma inside of a value, the snapshot does not: both mean the same.
-func decodeEnum(s *scanner, f *field, v *row.Vector) bool {
-	text, ok := s.string(f)
-	if !ok {
+// decodeUntypedText decodes a string of a record without schema. Objects and arrays, such as a geometry, are kept as the JSON
+// text that they are.
+func decodeUntypedText(s *scanner, f *field, v *row.Vector) bool {
+	if c := s.peek(); c != '{' && c != '[' {
+		return decodeText(s, f, v)
+	}
+	start := s.pos
+	if !s.skip() {
 		return false
 	}
-	for {
-		i := bytes.Index(text, []byte(`\,`))
-		if i < 0 {
-			break
-		}
-		v.Bytes = append(v.Bytes, text[:i]...)
-		v.Bytes = append(v.Bytes, ',')
-		text = text[i+2:]
+	if n := s.pos - start; n > s.limits.StringBytes {
+		return s.fail(TooLarge, "an object or array of %d bytes exceeds the limit of %d", n, s.limits.StringBytes)
 	}
-	v.AppendBytes(text)
+	v.AppendBytes(s.text[start:s.pos])
 	return true
+}
+
+// decodeEnum decodes an ENUM.
+func decodeEnum(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	return ok && s.appendEnum(text, v)
 }
 
 // decodeBytes decodes base64 into a Binary column.
-func decodeBytes(s *scanner, f *field, v *row.Vector) bool {
+func decodeBytes(s *scanner, f *field, v *row.Vector) bool { return s.bytes(s.base64, f, v) }
+
+// decodeBytesURL decodes the base64 alphabet for URLs (binary.handling.mode=base64-url-safe).
+func decodeBytesURL(s *scanner, f *field, v *row.Vector) bool { return s.bytes(s.base64URL, f, v) }
+
+func (s *scanner) bytes(e *base64.Encoding, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok || !s.available(text) {
+	if !ok {
 		return false
 	}
+	if s.isPlaceholder(text) {
+		return s.keep(f, v)
+	}
 	start := len(v.Bytes)
-	v.Bytes = slices.Grow(v.Bytes, s.base64.DecodedLen(len(text)))
-	n, ok := s.decodeBase64(v.Bytes[start:cap(v.Bytes)], text)
+	v.Bytes = slices.Grow(v.Bytes, e.DecodedLen(len(text)))
+	n, ok := decodeBase64(e, v.Bytes[start:cap(v.Bytes)], text)
 	if !ok {
-		return s.fail(InvalidBase64, "no standard base64 of %s", f.kind)
+		return s.fail(InvalidBase64, "no base64 of %s", f.kind)
 	}
 	v.Bytes = v.Bytes[:start+n]
+	v.EndBytes()
+	return true
+}
+
+// decodeHex decodes hexadecimal digits (binary.handling.mode=hex).
+func decodeHex(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	if !ok {
+		return false
+	}
+	if s.isPlaceholder(text) {
+		return s.keep(f, v)
+	}
+	decoded, err := hex.AppendDecode(v.Bytes, text)
+	if err != nil {
+		return s.fail(InvalidBase64, "no hexadecimal digits of %s", f.kind)
+	}
+	v.Bytes = decoded
 	v.EndBytes()
 	return true
 }

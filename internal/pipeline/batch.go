@@ -123,10 +123,15 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 
 // decode decodes one record into event, and its row into the batch.
 func (t *table) decode(r *kgo.Record) error {
-	if t.batch == nil {
-		return t.decoder.Decode(r.Key, r.Value, nil, &t.event)
+	t.headers = t.headers[:0]
+	for _, h := range r.Headers {
+		t.headers = append(t.headers, debezium.Header(h))
 	}
-	return t.decoder.Decode(r.Key, r.Value, t.batch.Rows(), &t.event)
+	record := debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: t.headers}
+	if t.batch == nil {
+		return t.decoder.DecodeRecord(record, nil, &t.event)
+	}
+	return t.decoder.DecodeRecord(record, t.batch.Rows(), &t.event)
 }
 
 // fold folds the event at hand. A record counts as consumed together with what became of it, so that the counters add up

@@ -60,7 +60,7 @@ func (m *metrics) of(name string) *tableMetrics {
 		m: m, name: name, consumed: m.consumed.WithLabelValues(name), restarts: m.restarts.WithLabelValues(name),
 		ignored: map[debezium.Rule]prometheus.Counter{},
 	}
-	for _, op := range []debezium.Op{debezium.Create, debezium.Read, debezium.Update, debezium.Delete, debezium.Tombstone} {
+	for _, op := range debezium.Ops() {
 		t.applied[op] = m.applied.WithLabelValues(name, op.String())
 	}
 	for _, rule := range debezium.Rules() {

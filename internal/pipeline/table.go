@@ -24,8 +24,9 @@ type table struct {
 	lag     *lag
 	share   share
 	event   debezium.Event // Of the record at hand.
-	existed bool           // The Iceberg table was seen by this process.
-	blind   bool           // The last look at the halted table failed.
+	headers []debezium.Header
+	existed bool // The Iceberg table was seen by this process.
+	blind   bool // The last look at the halted table failed.
 
 	session // Of the present session; zero in between.
 }
