@@ -84,8 +84,8 @@ func TestHelpAndVersion(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"help", []string{"--help"}, []string{"run", "check", "demo", "table", "version"}},
-		{"short help", []string{"-h"}, []string{"run", "check", "demo", "table", "version"}},
+		{"help", []string{"--help"}, []string{"run", "check", "demo", "decode", "table", "version"}},
+		{"short help", []string{"-h"}, []string{"run", "check", "demo", "decode", "table", "version"}},
 		{"help with one dash", []string{"-help"}, []string{"run", "check"}},
 		{"help of a command", []string{"run", "--help"}, []string{"--config", "--backfill"}},
 		{"help of a group of commands", []string{"table", "--help"}, []string{"list", "show", "rows", "files", "snapshots"}},
