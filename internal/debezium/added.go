@@ -21,6 +21,9 @@ const (
 // deletedField is the name under which the rewrite modes say whether a row was deleted. No setting changes it.
 const deletedField = "__deleted"
 
+// addedMembers is how many members an object may have beyond the columns of the largest table.
+const addedMembers = 64
+
 // addedNames tells added members from columns by their names.
 type addedNames struct {
 	prefix string

@@ -51,7 +51,7 @@ func (s *scanner) unique(name []byte) bool {
 	if set.has(name) {
 		return s.fail(DuplicateMember, "two members %.100q", name)
 	}
-	if len(set.names) == s.limits.Columns {
+	if len(set.names) == s.limits.Columns+addedMembers {
 		return s.fail(TooLarge, "an object of more than %d members", s.limits.Columns)
 	}
 	if len(name) > 0 && len(s.names) > 0 && &name[0] == &s.names[0] {

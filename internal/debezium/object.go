@@ -19,7 +19,7 @@ func (s *scanner) object(p *projection, vectors []row.Vector, n int) (filled int
 		return 0, false
 	}
 	p.start(s.limits.Columns)
-	members := 0
+	members, extra := 0, 0
 	more := s.peek() != '}'
 	if !more {
 		s.leave()
@@ -33,7 +33,10 @@ func (s *scanner) object(p *projection, vectors []row.Vector, n int) (filled int
 			return 0, s.fail(DuplicateMember, "two members %q", f.name)
 		}
 		f.seen = p.objects
-		if members++; members > s.limits.Columns {
+		if f.added != notAdded {
+			extra++
+		}
+		if members++; members-extra > s.limits.Columns {
 			return 0, s.fail(TooLarge, "more than %d members", s.limits.Columns)
 		}
 		if f.column == none {
@@ -175,7 +178,7 @@ func (s *scanner) passOver(p *projection) bool {
 			return s.fail(DuplicateMember, "two members %q", f.name)
 		}
 		f.seen = p.objects
-		if members++; members > s.limits.Columns {
+		if members++; members > s.limits.Columns+addedMembers {
 			return s.fail(TooLarge, "more than %d members", s.limits.Columns)
 		}
 		if !s.skip() {

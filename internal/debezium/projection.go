@@ -93,7 +93,7 @@ func columnsByName(s *row.Schema) map[string]int {
 // many records whose member names are all different.
 func (p *projection) start(limit int) {
 	p.objects++
-	if p.unknown != refuseUnknown && len(p.fields) > limit {
+	if p.unknown != refuseUnknown && len(p.fields) > limit+addedMembers {
 		p.fields = nil
 		clear(p.byName)
 	}

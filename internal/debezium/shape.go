@@ -8,8 +8,8 @@ func (d *Decoder) shapeOf(root *connectSchema) Shape {
 	if root == nil || root.literal != "struct" {
 		return Auto
 	}
-	image := root.member("after") != nil || root.member("before") != nil
-	if strings.HasSuffix(root.name, ".Envelope") || image && root.member("source") != nil && root.member("op") != nil {
+	image := root.member("after").isStruct() || root.member("before").isStruct()
+	if strings.HasSuffix(root.name, ".Envelope") || image && root.member("source").isStruct() && root.member("op") != nil {
 		return Enveloped
 	}
 	if strings.HasSuffix(root.name, ".Value") || root.member(deletedField) != nil || root.member(d.added.prefix+"op") != nil {
@@ -17,6 +17,8 @@ func (d *Decoder) shapeOf(root *connectSchema) Shape {
 	}
 	return Auto
 }
+
+func (c *connectSchema) isStruct() bool { return c != nil && c.literal == "struct" }
 
 // shape returns what is known of the record's shape before its payload is read.
 func (d *Decoder) shape() Shape {
