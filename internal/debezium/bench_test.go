@@ -1,6 +1,7 @@
 package debezium
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -85,9 +86,29 @@ func sampleRecords(n int, embedded bool) (keys, values [][]byte) {
 	return keys, values
 }
 
-func benchmarkDecode(b *testing.B, embedded bool) {
-	keys, values := sampleRecords(1000, embedded)
-	d := NewDecoder(Options{})
+// withBefore gives each record the row image before, as an update has it.
+func withBefore(values [][]byte) [][]byte {
+	for i, v := range values {
+		_, after, _ := bytes.Cut(v, []byte(`"after":`))
+		image, _, _ := bytes.Cut(after, []byte(`,"source"`))
+		values[i] = bytes.Replace(v, []byte(`"before":null`), append([]byte(`"before":`), image...), 1)
+	}
+	return values
+}
+
+// flattenedRecords returns n updates as ExtractNewRecordState leaves them.
+func flattenedRecords(n int) (keys, values [][]byte) {
+	for i := range n {
+		id := 1_000_000 + i
+		keys = append(keys, fmt.Appendf(nil, `{"order_id":%d}`, id))
+		image := strings.TrimSuffix(fmt.Sprintf(sampleRow, id), "}")
+		values = append(values, fmt.Appendf(nil, `%s,"__op":"u","__source_ts_ms":17156%08d,"__deleted":"false"}`, image, i*777))
+	}
+	return keys, values
+}
+
+func benchmarkDecode(b *testing.B, o Options, keys, values [][]byte) {
+	d := NewDecoder(o)
 	d.Bind(sample())
 	rows := row.NewRows(d.bound)
 	var ev Event
@@ -103,8 +124,30 @@ func benchmarkDecode(b *testing.B, embedded bool) {
 	}
 }
 
-func BenchmarkDecodePlain(b *testing.B)          { benchmarkDecode(b, false) }
-func BenchmarkDecodeEmbeddedSchema(b *testing.B) { benchmarkDecode(b, true) }
+func BenchmarkDecodePlain(b *testing.B) {
+	keys, values := sampleRecords(1000, false)
+	benchmarkDecode(b, Options{}, keys, values)
+}
+
+func BenchmarkDecodeEmbeddedSchema(b *testing.B) {
+	keys, values := sampleRecords(1000, true)
+	benchmarkDecode(b, Options{}, keys, values)
+}
+
+func BenchmarkDecodePlainUpdate(b *testing.B) {
+	keys, values := sampleRecords(1000, false)
+	benchmarkDecode(b, Options{}, keys, withBefore(values))
+}
+
+func BenchmarkDecodeFlattened(b *testing.B) {
+	keys, values := flattenedRecords(1000)
+	benchmarkDecode(b, Options{Shape: Flattened}, keys, values)
+}
+
+func BenchmarkDecodeFlattenedUntold(b *testing.B) {
+	keys, values := flattenedRecords(1000)
+	benchmarkDecode(b, Options{}, keys, values)
+}
 
 // BenchmarkEncodingJSON is what the standard library takes for less: a static struct, no conversion, no key.
 func BenchmarkEncodingJSON(b *testing.B) {
@@ -139,13 +182,31 @@ func BenchmarkEncodingJSON(b *testing.B) {
 }
 
 func TestDecodeAllocatesNothingInTheSteadyState(t *testing.T) {
+	keys, values := flattenedRecords(16)
+	for _, o := range []Options{{}, {Shape: Flattened}} {
+		d := NewDecoder(o)
+		d.Bind(sample())
+		rows := row.NewRows(d.bound)
+		var ev Event
+		if got := testing.AllocsPerRun(100, func() {
+			rows.Reset()
+			for i := range values {
+				if err := d.Decode(keys[i], values[i], rows, &ev); err != nil || !ev.IsUpsert() {
+					t.Fatal(err)
+				}
+			}
+		}); got != 0 {
+			t.Errorf("flattened: got %v allocations for %d records, want none", got, len(values))
+		}
+	}
 	for _, tc := range []struct {
 		name     string
 		embedded bool
 	}{{"without an embedded schema", false}, {"with an embedded schema", true}} {
 		t.Run(tc.name, func(t *testing.T) {
 			keys, values := sampleRecords(16, tc.embedded)
-			deleted := []byte(strings.Replace(strings.Replace(string(values[0]), `"before":null,"after":`, `"after":null,"before":`, 1), `"op":"u"`, `"op":"d"`, 1))
+			withBefore(values[:8])
+			deleted := []byte(strings.Replace(strings.Replace(string(values[15]), `"before":null,"after":`, `"after":null,"before":`, 1), `"op":"u"`, `"op":"d"`, 1))
 			d := NewDecoder(Options{})
 			d.Bind(sample())
 			rows := row.NewRows(d.bound)
@@ -157,7 +218,7 @@ func TestDecodeAllocatesNothingInTheSteadyState(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if err := d.Decode(keys[0], deleted, rows, &ev); err != nil || !ev.IsDelete() {
+				if err := d.Decode(keys[15], deleted, rows, &ev); err != nil || !ev.IsDelete() {
 					t.Fatal(err, ev)
 				}
 				if err := d.Decode(keys[0], nil, rows, &ev); err != nil || !ev.IsDelete() {

@@ -228,8 +228,10 @@ func FuzzDecode(f *testing.F) {
 		used.Bind(schema)
 		for i := range keys {
 			for _, before := range []Record{
-				{Key: keys[i], Value: values[i]}, {Key: embeddedKeys[i], Value: embeddedValues[i]},
-				{Key: keys[i], Value: flattened}, {Key: keys[i], Value: embeddedFlat},
+				{Key: keys[i], Value: values[i]},
+				{Key: embeddedKeys[i], Value: embeddedValues[i]},
+				{Key: keys[i], Value: flattened},
+				{Key: keys[i], Value: embeddedFlat},
 			} {
 				outcome(t, used, before)
 			}
