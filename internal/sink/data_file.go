@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,11 +15,29 @@ import (
 	"github.com/apache/iceberg-go/table"
 	"github.com/google/uuid"
 
+	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
 // rowGroupRows bounds a row group, and with it the memory of an open writer.
 const rowGroupRows = 128 << 10
+
+// codecOf returns the codec in which a table wants its files, by the property that all Iceberg writers read.
+func codecOf(properties iceberg.Properties) (compress.Compression, error) {
+	switch name := properties.Get(table.ParquetCompressionKey, "zstd"); strings.ToLower(name) {
+	case "zstd":
+		return compress.Codecs.Zstd, nil
+	case "snappy":
+		return compress.Codecs.Snappy, nil
+	case "gzip":
+		return compress.Codecs.Gzip, nil
+	case "uncompressed", "none":
+		return compress.Codecs.Uncompressed, nil
+	default:
+		return 0, halt.Newf(halt.InvalidTable, "Set "+table.ParquetCompressionKey+" to zstd, snappy, gzip or uncompressed.",
+			"the table wants its files in the codec %q, which cdcd does not write", name)
+	}
+}
 
 // Draft collects the data files of one batch until they are committed. It belongs to the table that made it, and to
 // the schema that the table had, or was about to have, at that moment.
@@ -112,7 +131,7 @@ func (t *Table) createDataFile(target schemaTarget) (*dataWriter, error) {
 	}
 	w := &dataWriter{number: t.number(path), path: path, schema: target.arrow, out: &countingWriter{w: f}}
 	properties := []parquet.WriterProperty{
-		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1), parquet.WithMaxRowGroupLength(rowGroupRows),
+		parquet.WithCompression(t.codec), parquet.WithCompressionLevel(1), parquet.WithMaxRowGroupLength(rowGroupRows),
 		parquet.WithDataPageSize(256 << 10), parquet.WithStoreDecimalAsInteger(true), parquet.WithCreatedBy("cdcd " + t.s.o.Version),
 		parquet.WithStats(true),
 	}

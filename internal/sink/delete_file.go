@@ -108,7 +108,7 @@ func (t *Table) writeDeletes(ctx context.Context, st *staged, positions []positi
 	for _, p := range positions {
 		d.targets[t.number(p.path)]++
 	}
-	text, writer, err := encodeDeletes(positions, t.s.o.Version)
+	text, writer, err := encodeDeletes(positions, t.codec, t.s.o.Version)
 	if err != nil {
 		return nil, fmt.Errorf("encode delete file: %w", err)
 	}
@@ -136,7 +136,7 @@ func (t *Table) writeDeletes(ctx context.Context, st *staged, positions []positi
 }
 
 // encodeDeletes encodes sorted positions as Parquet. Positions are PLAIN: every reader knows it.
-func encodeDeletes(positions []position, version string) ([]byte, *pqarrow.FileWriter, error) {
+func encodeDeletes(positions []position, codec compress.Compression, version string) ([]byte, *pqarrow.FileWriter, error) {
 	paths, places := array.NewStringBuilder(memory.DefaultAllocator), array.NewInt64Builder(memory.DefaultAllocator)
 	defer paths.Release()
 	defer places.Release()
@@ -149,7 +149,7 @@ func encodeDeletes(positions []position, version string) ([]byte, *pqarrow.FileW
 	defer batch.Release()
 	var out bytes.Buffer
 	w, err := pqarrow.NewFileWriter(icetable.PositionalDeleteArrowSchema, &out, parquet.NewWriterProperties(
-		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithCompressionLevel(1), parquet.WithMaxRowGroupLength(rowGroupRows),
+		parquet.WithCompression(codec), parquet.WithCompressionLevel(1), parquet.WithMaxRowGroupLength(rowGroupRows),
 		parquet.WithDictionaryFor(columnDeletePos, false), parquet.WithCreatedBy("cdcd "+version),
 		parquet.WithMaxStatsSize(64<<10),
 	), pqarrow.DefaultWriterProps())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
 	iceio "github.com/apache/iceberg-go/io"
@@ -52,6 +53,7 @@ type Table struct {
 	head     *icetable.Snapshot // nil: the branch has no snapshot yet.
 	bookmark bookmark.Bookmark
 	target   schemaTarget
+	codec    compress.Compression
 	evolved  *schemaChange // What the next commit does to the schema; nil: nothing.
 	live     *live
 	index    *keyindex.Index
@@ -164,10 +166,15 @@ func (t *Table) adoptMetadata(ctx context.Context, loaded *icetable.Table) error
 	if err != nil {
 		return fmt.Errorf("read table location: %w", err)
 	}
+	codec, err := codecOf(meta.Properties())
+	if err != nil {
+		return err
+	}
 	target, err := newTarget(meta.CurrentSchema(), t.o.Key)
 	if err != nil {
 		return err
 	}
+	t.codec = codec
 	t.meta, t.head, t.locations, t.target, t.evolved = meta, meta.SnapshotByName(t.o.Ref), locations, target, nil
 	t.location = loaded.MetadataLocation()
 	return nil
