@@ -27,10 +27,10 @@ type member struct {
 	advice   *advice
 	life     context.Context // Of Join: kgo's callbacks have only the group client's context.
 
-	calls   sync.Mutex // Held while own runs: its calls never overlap.
-	owned   []string   // The tables of the last call.
-	told    bool       // There was a call.
-	leaving bool       // Nothing is owned any more.
+	calls   chan struct{} // Full while own runs: its calls never overlap. No mutex: own waits for tables, and with them for time.
+	owned   []string      // The tables of the last call.
+	told    bool          // There was a call.
+	leaving bool          // Nothing is owned any more.
 
 	mu       sync.Mutex
 	held     map[string][]int32 // The partitions of the present assignment; nil without one.
@@ -53,7 +53,7 @@ func (c *Client) Join(ctx context.Context, tables []Table, own func(ctx context.
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	m := &member{client: c, balancer: newBalancer(tables, c.log), own: own, life: ctx}
+	m := &member{client: c, balancer: newBalancer(tables, c.log), own: own, life: ctx, calls: make(chan struct{}, 1)}
 	m.advice = newAdvice(m.commitOffsets, m.leftBehind)
 	group, err := kgo.NewClient(append(c.options(), m.options(life)...)...)
 	if err != nil {
@@ -187,16 +187,16 @@ func (m *member) leftBehind(err error) {
 
 // stop tells that nothing is owned any more, whatever the group may say later.
 func (m *member) stop() {
-	m.calls.Lock()
+	m.calls <- struct{}{}
 	m.leaving = true
-	m.calls.Unlock()
+	<-m.calls
 	m.call(nil)
 }
 
 // call tells which tables are owned, if the set has changed.
 func (m *member) call(tables []string) {
-	m.calls.Lock()
-	defer m.calls.Unlock()
+	m.calls <- struct{}{}
+	defer func() { <-m.calls }()
 	if m.leaving {
 		tables = nil
 	}
