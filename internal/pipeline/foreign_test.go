@@ -2,9 +2,11 @@ package pipeline_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/apache/iceberg-go/table"
 
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/readback"
 )
 
@@ -51,5 +53,36 @@ func TestBookmarkIsBroughtBackToAForeignHead(t *testing.T) {
 	w.mustRunToEnd(mirror("d.t", "shop"))
 	if got := len(w.snapshots("d.t")); got != n {
 		t.Errorf("a head of our own got %d more commits", got-n)
+	}
+}
+
+// An operator rolls the table back while its owner has nothing to commit: no record comes that could tell, and yet the rows between are
+// to be applied again.
+func TestIdleOwnerHearsOfARollback(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	ann, bob := customers("shop").upsert("c", "1", `"Ann"`), customers("shop").upsert("c", "2", `"Bob"`)
+	w.produce(ann)
+	w.mustRunToEnd(mirror("d.t", "shop"))
+	w.produce(bob)
+	p := w.start(soon(mirror("d.t", "shop")), func(o *pipeline.Options) { o.QuietInterval = 300 * time.Millisecond })
+	both := map[string]string{"1": "1|Ann", "2": "2|Bob"}
+	w.eventually("both rows are there", func() bool { return len(w.rows("d.t", "id")) == 2 })
+
+	loaded, err := w.catalog.LoadTable(t.Context(), table.Identifier{"d", "t"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := loaded.NewTransaction()
+	if err := tx.RollbackToSnapshot(*loaded.CurrentSnapshot().ParentSnapshotID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("both rows are there again", func() bool { return len(w.rows("d.t", "id")) == 2 })
+	w.expect("d.t", []string{"id"}, both)
+	if n := len(p.log.entries("restarted table")); n != 1 {
+		t.Errorf("the table was opened again %d times, want once", n)
 	}
 }
