@@ -3,13 +3,10 @@ package simtest
 import (
 	"bytes"
 	"context"
-	"flag"
-	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
+	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	iceio "github.com/apache/iceberg-go/io"
@@ -19,7 +16,10 @@ import (
 type store struct {
 	mu      sync.Mutex
 	objects map[string][]byte
+	written map[string]time.Time
 }
+
+func newStore() *store { return &store{objects: map[string][]byte{}, written: map[string]time.Time{}} }
 
 func (s *store) get(name string) ([]byte, error) {
 	s.mu.Lock()
@@ -28,13 +28,13 @@ func (s *store) get(name string) ([]byte, error) {
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return bytes.Clone(text), nil
+	return text, nil
 }
 
 func (s *store) put(name string, text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.objects[name] = text
+	s.objects[name], s.written[name] = text, time.Now()
 }
 
 func (s *store) remove(name string) {
@@ -43,30 +43,29 @@ func (s *store) remove(name string) {
 	delete(s.objects, name)
 }
 
-// stores are the object stores of all worlds, by the host of their URLs: iceberg-go finds storage by URL scheme.
-var stores sync.Map
-
-// scheme is the URL scheme of simulated storage.
-const scheme = "sim"
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // Worlds wait more than they work.
-		panic(err)
-	}
-	iceio.Register(scheme, func(ctx context.Context, u *url.URL, _ map[string]string) (iceio.IO, error) {
-		s, ok := stores.Load(u.Host)
-		if !ok {
-			return nil, fmt.Errorf("no world %q", u.Host)
+// olderThan returns the names of the objects of at least that age, sorted.
+func (s *store) olderThan(age time.Duration) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name := range s.objects {
+		if time.Since(s.written[name]) >= age {
+			names = append(names, name)
 		}
-		p, _ := ctx.Value(processKey{}).(*process)
-		return &storage{store: s.(*store), p: p}, nil
-	})
-	m.Run()
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (s *store) has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.objects[name]
+	return ok
 }
 
 // storage is the store as one process sees it, through an unreliable network. Without a process it is reliable: that is
-// how the catalog server and the readers see it.
+// how the catalog, the readers and other engines see it.
 type storage struct {
 	store *store
 	p     *process
@@ -81,23 +80,26 @@ func (s *storage) Open(name string) (iceio.File, error) {
 }
 
 func (s *storage) ReadFile(name string) ([]byte, error) {
-	return ask(s.p, "storage.get", func() ([]byte, error) { return s.store.get(name) })
+	return ask(context.Background(), s.p, "storage.get", func() ([]byte, error) {
+		text, err := s.store.get(name)
+		return bytes.Clone(text), err
+	})
 }
 
 func (s *storage) WriteFile(name string, text []byte) error {
 	text = bytes.Clone(text) // It may arrive after the caller went on.
-	return s.p.tell("storage.put", func() error {
+	return s.p.tell(context.Background(), "storage.put", func() error {
 		s.store.put(name, text)
 		return nil
 	})
 }
 
 func (s *storage) Create(name string) (iceio.FileWriter, error) {
-	return &upload{s: s, name: name}, s.p.tell("storage.create", func() error { return nil })
+	return &upload{s: s, name: name}, s.p.tell(context.Background(), "storage.create", func() error { return nil })
 }
 
 func (s *storage) Remove(name string) error {
-	return s.p.tell("storage.remove", func() error {
+	return s.p.tell(context.Background(), "storage.remove", func() error {
 		s.store.remove(name)
 		return nil
 	})
@@ -117,6 +119,7 @@ func (u *upload) Close() error                        { return u.s.WriteFile(u.n
 // object is an open object.
 type object struct {
 	*bytes.Reader
+
 	name string
 }
 

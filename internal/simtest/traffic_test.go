@@ -11,99 +11,174 @@ import (
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
-// mirror is a source table with its topic, and the oracle: what the rows are after all events.
+// The tables of the simulation.
+const (
+	tableShop = "sim.shop" // An integer key; records carry their schema, which grows.
+	tableCopy = "sim.copy" // Fed by the same topic as sim.shop.
+	tableCart = "sim.cart" // A composite key; records carry no schema.
+	tableTags = "sim.tags" // A string key; fed by two topics.
+	tableSour = "sim.sour" // Meets a record that cannot be applied, and halts there.
+)
+
+// mirror is a table with its topics.
 type mirror struct {
-	name, topic string
-	key         []string
-	types       map[string]row.Type // Declared, for the table whose records carry no schema.
-	truth       map[string]string   // By key columns, as readback.Map has it.
-	change      func(m *mirror, r *rand.Rand) []*kgo.Record
+	name   string
+	topics []string
+	types  map[string]row.Type // Declared, for records that carry no schema.
 }
 
-func mirrors() []*mirror {
-	return []*mirror{
-		{name: "sim.a", topic: "s.sim.a", key: []string{"id"}, truth: map[string]string{}, change: changeA},
-		{name: "sim.b", topic: "s.sim.b", key: []string{"k", "n"}, truth: map[string]string{}, change: changeB, types: map[string]row.Type{
+func mirrors() []mirror {
+	return []mirror{
+		{name: tableShop, topics: []string{"s.shop"}},
+		{name: tableCopy, topics: []string{"s.shop"}},
+		{name: tableCart, topics: []string{"s.cart"}, types: map[string]row.Type{
 			"k": {Kind: row.String}, "n": {Kind: row.Int}, "v": {Kind: row.Long},
 		}},
+		{name: tableTags, topics: []string{"s.tags1", "s.tags2"}, types: map[string]row.Type{
+			"tag": {Kind: row.String}, "text": {Kind: row.String}, "on": {Kind: row.Boolean},
+		}},
+		{name: tableSour, topics: []string{"s.sour"}, types: map[string]row.Type{"id": {Kind: row.Long}, "v": {Kind: row.Int}}},
 	}
 }
 
 // partitions is how many partitions each topic has.
 const partitions = 2
 
+// event is one change event as Debezium writes it: a record's topic, key and value; an empty value is a tombstone.
+type event struct{ topic, key, value string }
+
 // record puts an event where Kafka's producer would: the same key always into the same partition.
-func (m *mirror) record(key, value string) *kgo.Record {
+func (e event) record() *kgo.Record {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(key))
-	r := &kgo.Record{Topic: m.topic, Partition: int32(h.Sum32() % partitions), Key: []byte(key)}
-	if value != "" {
-		r.Value = []byte(value)
+	_, _ = h.Write([]byte(e.key))
+	r := &kgo.Record{Topic: e.topic, Partition: int32(h.Sum32() % partitions), Key: []byte(e.key)}
+	if e.value != "" {
+		r.Value = []byte(e.value)
 	}
 	return r
 }
 
 const source = `"source":{"version":"3.4.3.Final","connector":"mysql","name":"s","ts_ms":1715682030498,"snapshot":"false","db":"sim","table":"t","server_id":1,"file":"b.1","pos":1,"row":0}`
 
-// changeA changes the table with an integer key, whose records carry their schema: an insert or update, a delete with
-// its tombstone, or a change of the key.
-func changeA(m *mirror, r *rand.Rand) []*kgo.Record {
-	id, n := r.IntN(25), r.IntN(1_000_000)
-	switch r.IntN(6) {
-	case 0:
-		return m.deleteA(id)
-	case 1:
-		return append(m.deleteA(id), m.upsertA(id+100, n))
+// database is the source: what it changes is drawn from its seed, with some keys far more often than others.
+type database struct {
+	rng     *rand.Rand
+	zipf    *rand.Zipf
+	version int    // Of the schema of s.shop.
+	sour    int    // Changes of s.sour so far.
+	fillers int    // Keys of fillers so far.
+	soured  bool   // The record that cannot be applied was sent.
+	long    string // A text that fills pages.
+}
+
+func newDatabase(seed uint64) *database {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	return &database{rng: rng, zipf: rand.NewZipf(rng, 1.2, 2, 60), long: strings.Repeat("page ", 400)}
+}
+
+// change makes one change in a table, which may be several events.
+func (d *database) change(name string) []event {
+	switch name {
+	case tableShop, tableCopy:
+		return d.changeShop()
+	case tableCart:
+		return d.changeCart()
+	case tableTags:
+		return d.changeTags()
 	}
-	return []*kgo.Record{m.upsertA(id, n)}
+	return d.changeSour()
 }
 
-func (m *mirror) upsertA(id, n int) *kgo.Record {
-	m.truth[fmt.Sprint(id)] = fmt.Sprintf("%d|name %d", id, n)
-	return m.record(keyA(id), withSchemaA(fmt.Sprintf(`{"before":null,"after":{"id":%d,"name":"name %d"},%s,"op":"u","ts_ms":1}`, id, n, source)))
+// filler is a change in each partition of a topic at least, of keys that nothing else changes. Two things need it. kfake moves the
+// start of a log when it compacts the first record away, which Kafka does not. And it knows nothing of a leader epoch once another
+// has begun, until something was written in that one.
+func (d *database) filler(topic string) []event {
+	var events []event
+	for hit := map[int32]bool{}; len(hit) < partitions; hit[events[len(events)-1].record().Partition] = true {
+		d.fillers++
+		id := 5000 + d.fillers
+		switch topic {
+		case "s.shop":
+			events = append(events, d.upsertShop(id))
+		case "s.cart":
+			events = append(events, d.upsert(topic, fmt.Sprintf(`{"k":"filler","n":%d}`, id), fmt.Sprintf(`{"k":"filler","n":%d,"v":1}`, id)))
+		case "s.sour":
+			events = append(events, d.upsert(topic, fmt.Sprintf(`{"id":%d}`, id), fmt.Sprintf(`{"id":%d,"v":1}`, id)))
+		default:
+			events = append(events, d.upsert(topic, fmt.Sprintf(`{"tag":"%s %d"}`, topic, id), fmt.Sprintf(`{"tag":"%s %d","text":null,"on":true}`, topic, id)))
+		}
+	}
+	return events
 }
 
-func (m *mirror) deleteA(id int) []*kgo.Record {
-	delete(m.truth, fmt.Sprint(id))
-	return []*kgo.Record{
-		m.record(keyA(id), withSchemaA(fmt.Sprintf(`{"before":{"id":%d,"name":"x"},"after":null,%s,"op":"d","ts_ms":1}`, id, source))),
-		m.record(keyA(id), ""),
+// op is c, u or r: they are applied alike.
+func (d *database) op() string { return [...]string{"c", "u", "u", "r"}[d.rng.IntN(4)] }
+
+// remove is a delete with its tombstone.
+func remove(topic, key, before string) []event {
+	return []event{
+		{topic, key, fmt.Sprintf(`{"before":%s,"after":null,%s,"op":"d","ts_ms":1}`, before, source)},
+		{topic, key, ""},
 	}
 }
 
-func keyA(id int) string {
-	return fmt.Sprintf(`{"schema":{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"}],"optional":false,"name":"s.sim.a.Key"},"payload":{"id":%d}}`, id)
+func (d *database) upsert(topic, key, after string) event {
+	return event{topic, key, fmt.Sprintf(`{"before":null,"after":%s,%s,"op":"%s","ts_ms":1}`, after, source, d.op())}
 }
 
-func withSchemaA(payload string) string {
-	image := func(field string) string {
-		return `{"type":"struct","fields":[{"type":"int32","optional":false,"field":"id"},{"type":"string","optional":true,"field":"name"}],"optional":true,"name":"s.sim.a.Value","field":"` + field + `"}`
-	}
-	return `{"schema":{"type":"struct","fields":[` + image("before") + `,` + image("after") +
-		`,{"type":"struct","fields":[` + strings.Join([]string{
-		`{"type":"string","optional":false,"field":"version"}`, `{"type":"string","optional":false,"field":"connector"}`,
-		`{"type":"string","optional":false,"field":"name"}`, `{"type":"int64","optional":false,"field":"ts_ms"}`,
-		`{"type":"string","optional":true,"field":"snapshot"}`, `{"type":"string","optional":false,"field":"db"}`,
-		`{"type":"string","optional":true,"field":"table"}`, `{"type":"int64","optional":false,"field":"server_id"}`,
-		`{"type":"string","optional":false,"field":"file"}`, `{"type":"int64","optional":false,"field":"pos"}`,
-		`{"type":"int32","optional":false,"field":"row"}`,
-	}, ",") + `],"optional":false,"name":"io.debezium.connector.mysql.Source","field":"source"}` +
-		`,{"type":"string","optional":false,"field":"op"},{"type":"int64","optional":true,"field":"ts_ms"}],"optional":false,"name":"s.sim.a.Envelope","version":2},"payload":` + payload + `}`
-}
-
-// changeB changes the table with a composite key, whose records carry no schema.
-func changeB(m *mirror, r *rand.Rand) []*kgo.Record {
-	k, n, v := string(rune('a'+r.IntN(5))), r.IntN(6), r.Int64N(1<<60)
-	id := fmt.Sprintf("%s|%d", k, n)
+// changeCart: an insert, update or delete by a key of two columns.
+func (d *database) changeCart() []event {
+	k, n, v := string(rune('a'+d.zipf.Uint64()%7)), d.rng.IntN(6), fmt.Sprint(d.rng.Int64N(1<<60))
 	key := fmt.Sprintf(`{"k":"%s","n":%d}`, k, n)
-	if r.IntN(5) == 0 {
-		delete(m.truth, id)
-		return []*kgo.Record{m.record(key, fmt.Sprintf(`{"before":{"k":"%s","n":%d,"v":null},"after":null,%s,"op":"d","ts_ms":1}`, k, n, source)), m.record(key, "")}
+	if d.rng.IntN(5) == 0 {
+		return remove("s.cart", key, fmt.Sprintf(`{"k":"%s","n":%d,"v":null}`, k, n))
 	}
-	value, text := fmt.Sprint(v), fmt.Sprint(v)
-	if r.IntN(4) == 0 {
-		value, text = "null", "∅"
+	if d.rng.IntN(4) == 0 {
+		v = "null"
 	}
-	m.truth[id] = fmt.Sprintf("%s|%d|%s", k, n, text)
-	return []*kgo.Record{m.record(key, fmt.Sprintf(`{"before":null,"after":{"k":"%s","n":%d,"v":%s},%s,"op":"c","ts_ms":1}`, k, n, value, source))}
+	return []event{d.upsert("s.cart", key, fmt.Sprintf(`{"k":"%s","n":%d,"v":%s}`, k, n, v))}
+}
+
+// changeTags: two topics with disjoint keys, and a change of the key now and then: the delete of one and the insert of another.
+func (d *database) changeTags() []event {
+	shard := 1 + d.rng.IntN(2)
+	topic := fmt.Sprintf("s.tags%d", shard)
+	tag := func() (key, tag string) {
+		tag = fmt.Sprintf("%d-ключ-%d", shard, d.zipf.Uint64())
+		return fmt.Sprintf(`{"tag":%q}`, tag), tag
+	}
+	after := func(tag string) string {
+		text := fmt.Sprintf("\"text \\\"%d\\\"\"", d.rng.IntN(1000))
+		switch d.rng.IntN(12) {
+		case 0:
+			text = "null"
+		case 1:
+			text = `"` + d.long + `"`
+		}
+		return fmt.Sprintf(`{"tag":%q,"text":%s,"on":%v}`, tag, text, d.rng.IntN(2) == 0)
+	}
+	key, name := tag()
+	switch d.rng.IntN(6) {
+	case 0:
+		return remove(topic, key, fmt.Sprintf(`{"tag":%q,"text":null,"on":null}`, name))
+	case 1:
+		other, otherName := tag()
+		return append(remove(topic, key, after(name)), d.upsert(topic, other, after(otherName)))
+	}
+	return []event{d.upsert(topic, key, after(name))}
+}
+
+// changeSour: after a while one record says text where the table has a number.
+func (d *database) changeSour() []event {
+	id := d.zipf.Uint64()
+	key := fmt.Sprintf(`{"id":%d}`, id)
+	d.sour++
+	switch {
+	case !d.soured && d.sour > 8 && d.rng.IntN(6) == 0:
+		d.soured = true
+		return []event{d.upsert("s.sour", `{"id":777}`, `{"id":777,"v":"sour"}`)}
+	case d.rng.IntN(5) == 0:
+		return remove("s.sour", key, fmt.Sprintf(`{"id":%d,"v":1}`, id))
+	}
+	return []event{d.upsert("s.sour", key, fmt.Sprintf(`{"id":%d,"v":%d}`, id, d.rng.IntN(1000)))}
 }
