@@ -39,7 +39,7 @@ func TestTablesMoveInTheMiddleOfCommits(t *testing.T) {
 	f.add()
 	f.watch(f.shares())
 	rng := rand.New(rand.NewPCG(43, 43))
-	for range 10 {
+	for change := 0; change < 10 || change < 60 && met.Load() < 5; change++ {
 		if p := f.members[rng.IntN(len(f.members))]; len(f.members) == 3 || len(f.members) > 1 && rng.IntN(2) == 0 {
 			p.stop(syscall.SIGTERM)
 			f.remove(p)

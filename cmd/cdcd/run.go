@@ -68,7 +68,10 @@ func (cmd runCommand) Run(c *console) error {
 // mirror runs the pipeline until ctx ends, or a backfill to its end.
 func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *kafka.Client, log *slog.Logger, registry *prometheus.Registry) error {
 	cat, err := openCatalog(ctx, conf)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil && !cmd.Backfill:
+		return nil // Told to stop before there was anything to finish.
+	case err != nil:
 		return err
 	}
 	err = pipeline.Run(cat.Context(ctx), pipeline.Options{

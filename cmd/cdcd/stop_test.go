@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,6 +77,29 @@ func TestSignalWhileStarting(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s to stop a process that had nothing to finish", took)
 	}
+}
+
+// So does one whose catalog takes the connection and says nothing: that is no failure, for there was nothing to finish.
+func TestSignalWhileTheCatalogSaysNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, items("shop.item"))
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	text, err := os.ReadFile(w.configure("stopped", "20ms"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := fmt.Sprintf("type = \"rest\"\nuri = \"http://%s\"", silent.Addr())
+	p := w.run(w.write("rest.toml", strings.Replace(string(text), `uri = "sqlite://`+w.catalogFile()+`"`, rest, 1)))
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	p.stop(syscall.SIGTERM)
 }
 
 // clean checks what a graceful stop promises beside the rows: no file that no snapshot refers to, group offsets equal to the
