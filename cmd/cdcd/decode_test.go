@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -242,4 +243,28 @@ func TestDecodeRefusesWrongSettings(t *testing.T) {
 	if code != exitDone || !strings.Contains(out, "Every line stands alone") {
 		t.Errorf("help: exit code %d:\n%s", code, out)
 	}
+}
+
+// FuzzDecodeLine checks that no line makes the command fall over, and that each gets an answer or is no record.
+func FuzzDecodeLine(f *testing.F) {
+	f.Add([]byte(`{"name":"n","topic":"t","key":"{\"id\":1}","value":"{\"after\":{\"id\":1},\"op\":\"c\"}","headers":{"__op":"c"}}`))
+	f.Add([]byte(`{"key":null,"value":"AA==","value_encoding":"base64"}`))
+	f.Add([]byte(`{"key":"{\"a\":\"x\",\"id\":1}","value":"{\"id\":1,\"g\":{\"wkb\":null}}"}`))
+	f.Add([]byte(`{"key":"\ud83d\ude00\\ud800","value":null}`))
+	o, err := (decodeCommand{}).options()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		a, err := decodeLine(o, line)
+		if err != nil {
+			if !errors.Is(err, errNoRecord) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if _, err := json.Marshal(a); err != nil || a.Action == "" || a.Action == actionError && a.Reason == "" {
+			t.Fatalf("%+v, %v", a, err)
+		}
+	})
 }

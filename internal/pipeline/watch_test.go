@@ -138,7 +138,7 @@ func TestHaltedTableGoesOnWhenItIsPutBackOrMended(t *testing.T) {
 			"invalid_table",
 			func(t *testing.T, w *world) {
 				commit(t, w, func(u *table.UpdateSchema) *table.UpdateSchema {
-					return u.AddColumn([]string{"at"}, iceberg.PrimitiveTypes.Time, "", false, nil)
+					return u.AddColumn([]string{"at"}, iceberg.PrimitiveTypes.UUID, "", false, nil)
 				})
 			},
 			func(t *testing.T, w *world) {
