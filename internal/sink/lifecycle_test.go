@@ -154,6 +154,35 @@ func TestEvolvedSchemaLandsWithTheFirstRowThatNeedsIt(t *testing.T) {
 	}
 }
 
+// A table opened again finds its rows by a key that is a time of day.
+func TestATimeOfDayIdentifiesRows(t *testing.T) {
+	s, cat := newSink(t)
+	schema := &row.Schema{Columns: []row.Column{{Name: "cust_id", Type: row.Type{Kind: row.Time}, Required: true}}, Key: []int{0}}
+	tbl, err := s.Create(t.Context(), customerOptions(), schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &writer{tb: t, ctx: t.Context(), table: tbl, batch: merge.NewBatch(tbl.Schema()), draft: tbl.Draft(), next: 1}
+	for _, at := range []int64{0, 86_399_999_999} {
+		rows := w.batch.Rows()
+		rows.Vectors[0].AppendInt64(at)
+		rows.End()
+		w.batch.Upsert(key(at))
+	}
+	w.commit()
+	if w.table, err = s.Open(t.Context(), customerOptions()); err != nil {
+		t.Fatal(err)
+	}
+	w.reset()
+	w.batch.Delete(key(0))
+	w.next++
+	w.commit()
+	got, err := readback.Map(t.Context(), cat, customers, "cust_id")
+	if err != nil || len(got) != 1 || got["23:59:59.999999"] == "" {
+		t.Errorf("rows are %v, %v", got, err)
+	}
+}
+
 func TestExpiryKeepsTheNewestAndWhatOthersHold(t *testing.T) {
 	w, m := newMeddledWriter(t)
 	held := w.table.head.SnapshotID

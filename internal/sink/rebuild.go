@@ -239,6 +239,8 @@ func appendKey(key []byte, column arrow.Array, i int, c row.Column) ([]byte, err
 		return row.AppendKeyInt(key, int64(a.Value(i))), nil
 	case *array.Timestamp:
 		return row.AppendKeyInt(key, micros(a, i)), nil
+	case *array.Time64:
+		return row.AppendKeyInt(key, int64(a.Value(i))), nil
 	case *array.Decimal128:
 		return row.AppendKeyDecimal(key, decimal(a.Value(i))), nil
 	case *array.String:
