@@ -39,6 +39,7 @@ type Decoder struct {
 	flat             bool      // The last record without a telling schema was flattened.
 	undecided        bool      // Nothing tells whether the record is flattened.
 	sources          sourceMemo
+	headers          *Decoder // Reads headers of JsonConverter, once there was one.
 	rowKey, eventKey []byte
 }
 

@@ -99,10 +99,14 @@ func (d *Decoder) headerText(value []byte) (text []byte, ok bool) {
 	if len(value) > maxHeaderBytes {
 		return nil, false
 	}
-	h := NewDecoder(Options{})
+	if d.headers == nil {
+		d.headers = NewDecoder(Options{})
+	}
+	h := d.headers
 	s := &h.scan
 	if value[0] == '"' {
 		s.reset(value)
+		h.braces = 0
 	} else if _, ok := h.unwrap(&h.keys, value); !ok {
 		return nil, false
 	}

@@ -135,6 +135,9 @@ type typing struct {
 	unknown  map[string]int // The semantic names outside of the table, by how often a schema had them.
 }
 
+// maxUnknownNames bounds the names that are counted (I11).
+const maxUnknownNames = 256
+
 // sourceOf looks c up in the type table. column is the lower-case name of the column that it goes to; empty: none.
 func (t *typing) sourceOf(c *connectSchema, column string) (source, error) {
 	best := -1
@@ -147,7 +150,7 @@ func (t *typing) sourceOf(c *connectSchema, column string) (source, error) {
 		return source{}, fmt.Errorf("the type %s is not supported", c.kind())
 	}
 	m := &t.table[best]
-	if m.name != c.name {
+	if _, known := t.unknown[c.name]; m.name != c.name && (known || len(t.unknown) < maxUnknownNames) {
 		t.unknown[c.name]++
 	}
 	src := source{typ: row.Type{Kind: m.kind}, means: m.means, plain: c.name == ""}
