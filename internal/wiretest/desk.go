@@ -50,6 +50,15 @@ func (d *Desk) record(r *Request) (decide func(*Request) Verdict, asked *Request
 	return d.decide, new(*r)
 }
 
+// ask asks the hook. What it has written is there for the hooks of later requests, and for whoever looks at Requests.
+func (d *Desk) ask(decide func(*Request) Verdict, asked *Request) Verdict {
+	if decide == nil {
+		return Do()
+	}
+	defer func() { d.mu.Lock(); d.mu.Unlock() }() //nolint:staticcheck // Empty on purpose: it orders memory.
+	return decide(asked)
+}
+
 func (d *Desk) applied(r *Request, yes bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -62,10 +71,7 @@ var ErrNoReply = errors.New("connection reset by peer")
 // Carry does with a call what a Server does with a request, where no server stands between: do is the call. A refusal is an *Error.
 func (d *Desk) Carry(r Request, do func() error) error {
 	decide, asked := d.record(&r)
-	v := Do()
-	if decide != nil {
-		v = decide(asked)
-	}
+	v := d.ask(decide, asked)
 	done := func() error {
 		err := do()
 		d.applied(&r, err == nil)

@@ -83,10 +83,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // arrive records a request, and asks the hook about it if it is let in.
 func (s *Server) arrive(c Call) (Verdict, error) {
 	decide, asked := s.record(c.Record())
-	if refusal := c.Admit(); refusal != nil || decide == nil {
+	if refusal := c.Admit(); refusal != nil {
 		return Do(), refusal
 	}
-	return decide(asked), nil
+	return s.ask(decide, asked), nil
 }
 
 // perform does what the verdict lets happen, and returns the answer that the client will see; nil if it sees none.
