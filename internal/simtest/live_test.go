@@ -1,13 +1,10 @@
 package simtest
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // forced returns the fault that the plan has for this call of the site.
@@ -95,58 +92,6 @@ func (w *world) rival(name string) {
 	w.later(time.Duration(w.rng.Int64N(int64(30*time.Second))), r.stop)
 }
 
-// nap stops all processes for more than a day, after which another tool removes what it takes for orphans. It is quicker at that than any
-// such tool is by default: cdcd commits no files that are older than a day.
-func (w *world) nap() {
-	w.napping.Store(true)
-	defer w.napping.Store(false)
-	w.ambush(nil)
-	for _, p := range w.lives {
-		p.freeze()
-	}
-	time.Sleep(26 * time.Hour)
-	w.sweep(25 * time.Hour)
-	for _, p := range w.lives {
-		p.thaw()
-	}
-}
-
-// ambush waits until some process is about to make a call in the middle of a commit, and returns it, frozen right there; or other if none
-// comes by.
-func (w *world) ambush(other *process) *process {
-	sites := []string{"storage.create", "storage.put", "storage.put", "catalog.commit", "catalog.commit", "catalog.load"}
-	caught := make(chan *process, 1)
-	w.mu.Lock()
-	w.trap, w.caught = sites[w.rng.IntN(len(sites))], caught
-	w.mu.Unlock()
-	select {
-	case p := <-caught:
-		return p
-	case <-time.After(20 * time.Second):
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.trap = ""
-	return other
-}
-
-// tread freezes a process that walks into the trap.
-func (w *world) tread(p *process, site string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.trap != site {
-		return
-	}
-	w.trap = ""
-	w.stats.freezes++
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.frozen == nil {
-		p.frozen = make(chan struct{})
-	}
-	w.caught <- p
-}
-
 // later does something after a while, or when the world heals.
 func (w *world) later(after time.Duration, f func()) {
 	w.late.Go(func() {
@@ -201,57 +146,6 @@ func (w *world) meddle(stop <-chan struct{}) <-chan struct{} {
 		}
 	}()
 	return done
-}
-
-// mover makes other brokers the leaders of partitions.
-type mover struct {
-	w      *world
-	db     *database
-	client *kgo.Client
-}
-
-func newMover(w *world) *mover {
-	m := &mover{w: w, db: newDatabase(w.seed + 1), client: w.client()}
-	m.db.fillers = 2000
-	return m
-}
-
-// move moves one partition. No request of a process reaches the brokers before something was written in its new epoch.
-func (m *mover) move(rng *rand.Rand) {
-	open := m.w.shut()
-	defer open()
-	topics := m.w.topics()
-	topic := topics[rng.IntN(len(topics))]
-	if err := m.w.cluster.MoveTopicPartition(topic, int32(rng.IntN(partitions)), int32(rng.IntN(brokers))); err != nil {
-		m.w.complain("move leader: %w", err)
-	}
-	if err := m.client.ProduceSync(context.Background(), records(m.db.filler(topic))...).FirstErr(); err != nil {
-		m.w.complain("produce: %w", err)
-	}
-}
-
-// shut keeps requests from the brokers until open is called.
-func (w *world) shut() (open func()) {
-	ch := make(chan struct{})
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.barrier = ch
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.barrier = nil
-		close(ch)
-	}
-}
-
-// pass waits while the brokers are shut.
-func (w *world) pass() {
-	w.mu.Lock()
-	ch := w.barrier
-	w.mu.Unlock()
-	if ch != nil {
-		<-ch
-	}
 }
 
 // heal makes the world reliable, lets the work come to its end, and says what was wrong.

@@ -3,7 +3,6 @@ package simtest
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -58,6 +57,11 @@ func mutations() []mutation {
 			name:  "files are removed while the outcome is unknown",
 			edits: []edit{{"sink/data_file.go", "\tif d.sent {\n\t\treturn\n\t}\n", ""}},
 			flags: []string{"-faults", "late,delay", "-actors", "restart,roll"},
+		},
+		{
+			name:  "a request is sent however old its files are",
+			edits: []edit{{"sink/door.go", "case !t.s.tooOld(st.begun) && !d.stale():", "case true:"}},
+			flags: []string{"-actors", "nap,restart"},
 		},
 		{
 			name: "group offsets are committed before the table",
@@ -146,12 +150,7 @@ func mutate(t *testing.T, m mutation) (out string, failed bool) {
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{
-		"test", "-tags", tag, "-overlay", file, "-run", "TestTables", "-failfast", "-timeout", (10 * time.Minute).String(),
-		".", "-seed", "1", "-seeds", mutationSeeds,
-	}, m.flags...)
-	text, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
-	return string(text), err != nil
+	return run(t, build(t, "-overlay", file), append([]string{"-test.failfast", "-seed", "1", "-seeds", mutationSeeds}, m.flags...))
 }
 
 // complaint returns the line that says what a failed simulation saw: an assertion of its own, or of the program.

@@ -76,26 +76,6 @@ func (p *process) gate() error {
 	}
 }
 
-// freeze stops the process as SIGSTOP does.
-func (p *process) freeze() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.frozen == nil {
-		p.frozen = make(chan struct{})
-		p.w.note(func(s *stats) { s.freezes++ })
-	}
-}
-
-// thaw lets it go on, as SIGCONT does.
-func (p *process) thaw() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.frozen != nil {
-		close(p.frozen)
-		p.frozen = nil
-	}
-}
-
 // crash ends the process as SIGKILL does: its connections break, and nothing that it still tries leaves it.
 func (p *process) crash() {
 	p.mu.Lock()

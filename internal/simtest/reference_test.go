@@ -25,10 +25,14 @@ func (w *world) checkReferences() error {
 			w.stats.orphans++
 		}
 	}
-	for name, paths := range orphans {
-		if !w.explained(name) {
+	for _, m := range w.mirrors {
+		if w.explained(m.name) {
+			continue
+		}
+		w.stats.spotless++
+		if paths := orphans[m.name]; len(paths) > 0 {
 			slices.Sort(paths)
-			errs = append(errs, fmt.Errorf("%s left %d orphans behind, the first is %s", name, len(paths), paths[0]))
+			errs = append(errs, fmt.Errorf("%s left %d orphans behind, the first is %s", m.name, len(paths), paths[0]))
 		}
 	}
 	return errors.Join(errs...)

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -49,8 +48,9 @@ func TestMain(m *testing.M) {
 
 // fixedSeeds are run always, freshSeeds beside them if nothing else is asked for.
 const (
-	fixedSeeds = 26
+	fixedSeeds = 20
 	freshSeeds = 150
+	raceSeeds  = 8 // Of the fixed ones, under the race detector.
 )
 
 // The tables equal the oracle after any sequence of faults, for every seed. A failing seed prints the command that
@@ -65,7 +65,7 @@ func TestTablesEqualTheOracleUnderFaults(t *testing.T) {
 	total, failures := stats{injected: map[string]int{}}, 0
 	began := time.Now()
 	t.Run("seeds", func(t *testing.T) {
-		for _, seed := range chosen(t) {
+		for _, seed := range chosen() {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				if enough(&mu, &failures) {
@@ -94,7 +94,7 @@ func enough(mu *sync.Mutex, failures *int) bool {
 }
 
 // chosen returns the seeds to run.
-func chosen(t *testing.T) []uint64 {
+func chosen() []uint64 {
 	var out []uint64
 	first, n := *firstSeed, *seeds
 	if first == 0 && n == 0 {
@@ -108,7 +108,7 @@ func chosen(t *testing.T) []uint64 {
 	if n == 0 {
 		n = freshSeeds
 	}
-	t.Logf("fresh seeds: -seed %d -seeds %d", first, n)
+	_, _ = fmt.Fprintf(os.Stdout, "-seed %d -seeds %d\n", first, n)
 	for i := range n {
 		out = append(out, first+uint64(i))
 	}
@@ -126,51 +126,11 @@ func simulate(t *testing.T, seed uint64, o options) (s stats, err error) {
 		w := newWorld(t, seed, o)
 		t.Logf("plan: %s", &w.plan)
 		err = w.heal(w.live())
+		time.Sleep(5 * time.Minute) // What a process left behind on its way ends before the bubble does.
 		s = w.stats
 		s.starts = len(w.lives)
 	})
 	return s, err
-}
-
-// inBubbles reports whether the test was built so that Kafka's client can live in a bubble: its locks must be ones that
-// testing/synctest can see through.
-func inBubbles() bool { return strings.Contains(setting("-tags"), tag) }
-
-// tag is the build tag for that.
-const tag = "synctests"
-
-func setting(key string) string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == key {
-			return s.Value
-		}
-	}
-	return ""
-}
-
-// runInBubbles builds the test anew with the tag, and runs it with the same flags.
-func runInBubbles(t *testing.T) {
-	args := []string{"test", "-tags", tag, "-run", "^" + t.Name() + "$", "-count", "1", "-timeout", "0"}
-	if setting("-race") == "true" {
-		args = append(args, "-race")
-	}
-	args = append(args, ".")
-	flag.Visit(func(f *flag.Flag) {
-		if !strings.HasPrefix(f.Name, "test.") || f.Name == "test.v" || f.Name == "test.failfast" {
-			args = append(args, "-"+f.Name+"="+f.Value.String())
-		}
-	})
-	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Env = append(os.Environ(), "PWD=")
-	out := t.Output()
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Run(); err != nil {
-		t.Errorf("go %s: %v", strings.Join(args, " "), err)
-	}
 }
 
 func split(list string) []string {

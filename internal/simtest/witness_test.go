@@ -12,9 +12,9 @@ import (
 
 // stats are what a seed counted. They add up over seeds.
 type stats struct {
-	seeds, commits, foreign, kills, freezes, starts, advised   int
-	records, rows, snapshots, orphans, rebuilt, swept, skipped int
-	injected                                                   map[string]int // How often each fault was injected, by site and kind.
+	seeds, commits, foreign, kills, freezes, starts, advised             int
+	records, rows, snapshots, orphans, rebuilt, swept, skipped, spotless int
+	injected                                                             map[string]int // How often each fault was injected, by site and kind.
 }
 
 func (s *stats) add(o stats) {
@@ -32,6 +32,7 @@ func (s *stats) add(o stats) {
 	s.rebuilt += o.rebuilt
 	s.swept += o.swept
 	s.skipped += o.skipped
+	s.spotless += o.spotless
 	for k, n := range o.injected {
 		s.injected[k] += n
 	}
