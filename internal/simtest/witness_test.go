@@ -2,12 +2,14 @@ package simtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
 // stats are what a seed counted. They add up over seeds.
@@ -45,10 +47,14 @@ type seen struct {
 	refused  map[string]refused           // By table: the record at which it halted last.
 	opened   map[string]int               // By table: how often it was opened.
 	stood    map[string]int               // By table: how often a process stood down.
+	left     map[string]int               // By table: how often a process lost it before it knew what had become of its commit.
 }
 
 func newSeen() seen {
-	return seen{furthest: map[string]bookmark.Bookmark{}, halts: map[string]bool{}, refused: map[string]refused{}, opened: map[string]int{}, stood: map[string]int{}}
+	return seen{
+		furthest: map[string]bookmark.Bookmark{}, halts: map[string]bool{}, refused: map[string]refused{}, opened: map[string]int{}, stood: map[string]int{},
+		left: map[string]int{},
+	}
 }
 
 // reached moves a table's furthest bookmark; after a rollback the present one is behind it for a while.
@@ -143,6 +149,13 @@ func (h *witness) Handle(ctx context.Context, r slog.Record) error {
 		h.w.seen.opened[h.table]++
 	case "stood down":
 		h.w.seen.stood[h.table]++
+	case "dropped open batch":
+		r.Attrs(func(a slog.Attr) bool {
+			if err, ok := a.Value.Any().(error); ok && errors.Is(err, sink.ErrUnsettled) {
+				h.w.seen.left[h.table]++
+			}
+			return true
+		})
 	case "caught up with replaced files":
 		h.w.stats.rebuilt++
 	}
