@@ -94,7 +94,7 @@ func (s *scanner) addedValue(f *field) bool {
 		if c != '"' {
 			return s.fail(UnknownOp, "%s is no string", f.name)
 		}
-		text, _, ok := s.quoted()
+		text, ok := s.unquoted()
 		return ok && s.setOp(text)
 	case addedSourceMs:
 		x, ok := s.int64(&field{kind: f.name, source: source{min: -maxTemporalPart * 1000, max: maxTemporalPart * 1000}})
@@ -102,7 +102,7 @@ func (s *scanner) addedValue(f *field) bool {
 		return ok
 	case addedSnapshot:
 		if c == '"' {
-			text, _, ok := s.quoted()
+			text, ok := s.unquoted()
 			s.added.snapshot = parseSnapshot(text)
 			return ok
 		}
@@ -123,7 +123,7 @@ func (s *scanner) addedDeleted(c byte) bool {
 	text, ok := []byte(nil), true
 	switch c {
 	case '"':
-		text, _, ok = s.quoted()
+		text, ok = s.unquoted()
 	case 't':
 		text, ok = []byte("true"), s.literal("true")
 	case 'f':

@@ -240,7 +240,7 @@ func readSelects(t *testing.T, name string) map[string]selected {
 	return out
 }
 
-func readCaptured(t *testing.T, name string) (out []captured) {
+func readCaptured(t testing.TB, name string) (out []captured) {
 	t.Helper()
 	readLines(t, name, func(line []byte) error {
 		var r captured
@@ -251,7 +251,7 @@ func readCaptured(t *testing.T, name string) (out []captured) {
 	return out
 }
 
-func readLines(t *testing.T, name string, f func([]byte) error) {
+func readLines(t testing.TB, name string, f func([]byte) error) {
 	t.Helper()
 	file, err := os.Open(filepath.Join("testdata", "captured", name))
 	if err != nil {

@@ -201,7 +201,7 @@ func (d *Decoder) op() bool {
 	if c != '"' {
 		return s.fail(UnknownOp, "op is no string")
 	}
-	text, _, ok := s.quoted()
+	text, ok := s.unquoted()
 	if !ok {
 		return false
 	}

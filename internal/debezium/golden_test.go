@@ -37,7 +37,7 @@ type fixture struct {
 	} `json:"expect"`
 }
 
-func readFixtures(t *testing.T, name string) []fixture {
+func readFixtures(t testing.TB, name string) []fixture {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
@@ -54,7 +54,7 @@ func readFixtures(t *testing.T, name string) []fixture {
 	return all
 }
 
-func fixtureBytes(t *testing.T, text *string, encoding string) []byte {
+func fixtureBytes(t testing.TB, text *string, encoding string) []byte {
 	t.Helper()
 	if text == nil {
 		return nil

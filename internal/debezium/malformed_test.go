@@ -68,6 +68,10 @@ func TestMalformedRecordsHaveTheirReason(t *testing.T) {
 func TestSideTopicsAreIgnoredByRule(t *testing.T) {
 	for _, tc := range []struct{ name, key, value, want string }{
 		{"heartbeat", `{"serverName":"shop"}`, `{"ts_ms":1}`, "ignored: heartbeat"},
+		{"heartbeat, spelled with escapes", `{"payload":{"server\u004eame":"shop"},"schema":null}`, `{"ts_\u006ds":1}`, "ignored: heartbeat"},
+		{"a flattened row that a heartbeat's name identifies", `{"id":"serverName"}`, `{"ts_ms":1}`, "missing_op"},
+		{"a flattened row whose key has more", `{"serverName":"shop","id":1}`, `{"ts_ms":1}`, "missing_op"},
+		{"a flattened row whose key is damaged", `{"serverName":"shop"`, `{"ts_ms":1}`, "missing_op"},
 		{"a flattened row of one column", `{"ts_ms":1}`, `{"ts_ms":1}`, "missing_op"},
 		{"transaction begin", `{"id":"t"}`, `{"status":"BEGIN","id":"t","event_count":null,"data_collections":null,"ts_ms":1}`, "ignored: transaction_metadata"},
 		{"schema change", `{"databaseName":"d"}`, `{"source":{},"ts_ms":1,"databaseName":"d","schemaName":null,"ddl":"x","tableChanges":[]}`, "ignored: schema_change"},
@@ -75,6 +79,7 @@ func TestSideTopicsAreIgnoredByRule(t *testing.T) {
 		{"a flattened row with columns type and data", `{"id":1}`, `{"id":1,"type":"x","data":"y"}`, "missing_op"},
 		{"message", `{"prefix":"p"}`, `{"op":"m","ts_ms":1,"source":{},"message":{"prefix":"p","content":""}}`, "ignored: op_m"},
 		{"truncate", ``, string(record("t", "null", "null")), "t"},
+		{"truncate, spelled with escapes", ``, strings.Replace(string(record("t", "null", "null")), `"t"`, `"\u0074"`, 1), "t"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, bound := range []bool{false, true} {

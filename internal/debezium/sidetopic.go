@@ -1,9 +1,6 @@
 package debezium
 
-import (
-	"bytes"
-	"strings"
-)
+import "strings"
 
 // heartbeatPrefix begins the names of heartbeat topics (topic.heartbeat.prefix).
 const heartbeatPrefix = "__debezium-heartbeat."
@@ -26,12 +23,11 @@ func (o *Options) sideTopic(topic string) Rule {
 // sideTopic tells the records of Debezium's other topics, which change no row, by their shape. A shape that the row of a
 // flattened message could have as well is not among them: such a record must not be ignored (I6).
 func (d *Decoder) sideTopic(ev *Event) error {
-	key := d.record.Key
 	seen, alone := d.env.seen, d.env.unknown == 0
 	has := func(members uint32) bool { return seen&members == members }
 	switch {
 	case seen&(memberBefore|memberAfter) != 0:
-	case alone && seen&^(memberTsUs|memberTsNs) == memberTsMs && (key == nil || bytes.Contains(key, []byte(`"serverName"`))):
+	case alone && seen&^(memberTsUs|memberTsNs) == memberTsMs && d.isHeartbeatKey():
 		ev.Ignored = RuleHeartbeat
 		return nil
 	case has(memberStatus | memberID | memberEventCount | memberDataCollections):
@@ -48,4 +44,20 @@ func (d *Decoder) sideTopic(ev *Event) error {
 		return errorf(MissingOp, "no envelope: none of before, after, source and op")
 	}
 	return errorf(MissingOp, "the member op is absent")
+}
+
+// isHeartbeatKey reports whether the record has no key, or that of a heartbeat: an object whose one member is serverName.
+func (d *Decoder) isHeartbeatKey() bool {
+	if d.record.Key == nil {
+		return true
+	}
+	s, members, named := &d.scan, 0, false
+	_, ok := d.unwrap(&d.keys, d.record.Key)
+	ok = ok && s.members(func(name []byte) bool {
+		members++
+		named = string(name) == "serverName"
+		return s.skip()
+	}) && d.finish()
+	s.err = nil
+	return ok && named && members == 1
 }

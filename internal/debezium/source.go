@@ -151,7 +151,7 @@ func (d *Decoder) sourceValue(known byte) (ok bool) {
 		d.env.snapshot = Streaming
 		switch s.peek() {
 		case '"':
-			text, _, ok := s.quoted()
+			text, ok := s.unquoted()
 			d.env.snapshot = parseSnapshot(text)
 			return ok
 		case 't': // Debezium's documentation shows a boolean; no version is known to print it.

@@ -150,18 +150,20 @@ func (s *scanner) string(f *field) (text []byte, ok bool) {
 	if s.peek() != '"' {
 		return nil, s.mismatch(f)
 	}
-	raw, escaped, ok := s.quoted()
-	if !ok {
-		return nil, false
+	if text, ok = s.unquoted(); ok && len(text) > s.limits.StringBytes {
+		return nil, s.fail(TooLarge, "a string of %d bytes exceeds the limit of %d", len(text), s.limits.StringBytes)
 	}
-	if escaped {
+	return text, ok
+}
+
+// unquoted reads the string that starts at pos, which the caller has seen to be a quote: its characters, valid until the next call.
+func (s *scanner) unquoted() (text []byte, ok bool) {
+	raw, escaped, ok := s.quoted()
+	if ok && escaped {
 		s.scratch = appendUnescaped(s.scratch[:0], raw)
 		raw = s.scratch
 	}
-	if len(raw) > s.limits.StringBytes {
-		return nil, s.fail(TooLarge, "a string of %d bytes exceeds the limit of %d", len(raw), s.limits.StringBytes)
-	}
-	return raw, true
+	return raw, ok
 }
 
 // mismatch fails because the value at pos is of a JSON type that field f cannot have.
