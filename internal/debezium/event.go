@@ -17,8 +17,8 @@ const (
 	Upsert    Op = 'f' // A flattened row that does not say whether it was created, read or updated.
 )
 
-// Ops returns the operations that change one row.
-func Ops() []Op { return []Op{Create, Read, Update, Delete, Tombstone, Upsert} }
+// Ops returns the operations that change rows.
+func Ops() []Op { return []Op{Create, Read, Update, Delete, Tombstone, Upsert, Truncate} }
 
 // String returns Debezium's letter, "tombstone" or "upsert".
 func (o Op) String() string {

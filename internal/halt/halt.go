@@ -29,7 +29,7 @@ const (
 	TableDropped     Reason = "table_dropped"      // The table is gone from the catalog.
 	AccessDenied     Reason = "access_denied"      // Storage or the catalog refuses cdcd's role.
 	AnotherWriter    Reason = "another_writer"     // A bounded run met a second writer.
-	TruncateRefused  Reason = "truncate_refused"   // A TRUNCATE event arrived, which no policy allows to apply.
+	TruncateRefused  Reason = "truncate_refused"   // A TRUNCATE arrived that no policy allows to apply.
 	RecordOverBudget Reason = "record_over_budget" // One record alone exceeds memory.batches.
 	Paused           Reason = "paused"             // An operator paused the table.
 )

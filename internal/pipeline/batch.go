@@ -102,7 +102,7 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 	for schemas := 0; ; schemas++ {
 		err := t.decode(r)
 		if err == nil && t.event.Op == debezium.Truncate && t.event.Ignored == "" {
-			err = errTruncate
+			return t.truncate(ctx, p, r)
 		}
 		if err == nil {
 			t.fold(p)
@@ -148,14 +148,16 @@ func (t *table) fold(p place) {
 	} else {
 		t.batch.Delete(event.Key)
 	}
-	t.metrics.applied[event.Op].Inc()
-	if event.SourceMs > 0 {
-		p.progress.sourceMs = event.SourceMs
-	}
+	t.applied(p)
 }
 
-// errTruncate refuses a truncate event: it has no order against the events of other partitions, and empties the table.
-var errTruncate = errors.New("a TRUNCATE empties the source table")
+// applied counts the event at hand, which is part of the batch, or of the table.
+func (t *table) applied(p place) {
+	t.metrics.applied[t.event.Op].Inc()
+	if t.event.SourceMs > 0 {
+		p.progress.sourceMs = t.event.SourceMs
+	}
+}
 
 // overBudgetError refuses a record that no open batch can hold (I7).
 type overBudgetError struct{ bytes, budget int64 }
@@ -177,7 +179,7 @@ func (t *table) refuse(ctx context.Context, p place, err error) error {
 		label = string(bad.Reason)
 	}
 	if errors.Is(err, errTruncate) {
-		reason, hint = halt.TruncateRefused, "This version cannot apply a TRUNCATE. Rebuild the table; or keep its rows and go on: "+hint
+		reason, hint = t.truncateHalt(hint)
 		label = string(reason)
 	}
 	if big, ok := errors.AsType[*overBudgetError](err); ok {

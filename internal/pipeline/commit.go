@@ -82,11 +82,15 @@ func (t *table) commit(ctx context.Context) error {
 	if err := t.writeChunk(ctx); err != nil {
 		return err
 	}
-	change := sink.Change{Batch: t.batch, Draft: t.draft, Bookmark: t.position.Clone(), ValidThroughMs: t.validThrough()}
+	return t.send(ctx, sink.Change{Batch: t.batch, Draft: t.draft}, t.batch.Changes())
+}
+
+// send commits a change of so many changes, with the position it stands for.
+func (t *table) send(ctx context.Context, change sink.Change, changes int64) error {
+	change.Bookmark, change.ValidThroughMs = t.position.Clone(), t.validThrough()
 	if t.start != "" {
 		change.Summary = map[string]string{sink.KeyStart: t.start}
 	}
-	changes := t.batch.Changes()
 	done, err := t.sink.Commit(ctx, change)
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)

@@ -18,8 +18,8 @@ import (
 
 // The requests of a commit, in order, whatever becomes of it. A change of the commit protocol shows up here as a difference of text.
 //
-// create makes the table. commit changes it; its arguments say what becomes of the request that commits, or what happens just before it
-// is done. open is what the next owner does. What is left behind nobody refers to.
+// create makes the table. commit and truncate change it; their arguments say what becomes of the request that commits, or what happens
+// just before it is done. open is what the next owner does. What is left behind nobody refers to.
 func TestCommitTrace(t *testing.T) {
 	for _, kind := range worldKinds() {
 		t.Run(kind, func(t *testing.T) {
@@ -44,6 +44,9 @@ func (tr *tracer) run(d *datadriven.TestData) string {
 	case "create":
 	case "commit":
 		tr.commit(d)
+	case "truncate":
+		tr.settled = maps.Clone(tr.truth)
+		tr.try(d, func(ctx context.Context) (Committed, error) { return tr.table.Commit(ctx, tr.truncation()) })
 	case "bookmark":
 		tr.next++
 		tr.world.commit()
@@ -103,12 +106,17 @@ func (tr *tracer) commit(d *datadriven.TestData) {
 			tr.t.Fatalf("%s: %q", d.Pos, line)
 		}
 	}
+	tr.try(d, func(ctx context.Context) (Committed, error) { return tr.table.Commit(ctx, tr.change()) })
+}
+
+// try commits under the fate that the arguments tell.
+func (tr *tracer) try(d *datadriven.TestData, commit func(context.Context) (Committed, error)) {
 	ctx, cancel := context.WithCancel(tr.ctx)
 	defer cancel()
 	for _, arg := range d.CmdArgs {
 		tr.onCatalog(tr.fate(d, arg, cancel))
 	}
-	done, err := tr.table.Commit(ctx, tr.change())
+	done, err := commit(ctx)
 	switch {
 	case err == nil:
 		tr.catchUp()

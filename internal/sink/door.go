@@ -223,9 +223,7 @@ func (t *Table) land(ctx context.Context, st *staged, o outcome, c Change) (Comm
 		t.target, t.evolved = target, nil
 	}
 	t.advance(st)
-	if c.Batch != nil {
-		c.Batch.Apply(t.index)
-	}
+	t.apply(c)
 	t.supersede(st, before, o.meta)
 	t.location = o.location
 	t.report()

@@ -17,6 +17,7 @@ import (
 type Change struct {
 	Batch          *merge.Batch // What the rows do; nil: nothing.
 	Draft          *Draft       // The data files of the batch's rows; nil: none.
+	Truncate       bool         // All rows go. Such a change has neither batch nor draft.
 	Bookmark       bookmark.Bookmark
 	ValidThroughMs int64             // Best lower bound of source time that the bookmark stands for, in Unix milliseconds; 0: unknown.
 	Summary        map[string]string // Further keys for the snapshot summary.
@@ -113,9 +114,14 @@ func (t *Table) stage(ctx context.Context, id int64, c Change) (*staged, error) 
 			}
 		}
 	}
-	dataManifests := t.planData(st)
-	if err := t.stageDeletes(ctx, st); err != nil {
-		return st, err
+	var dataManifests []manifestPlan
+	if c.Truncate {
+		dataManifests = t.planTruncate(st, c)
+	} else {
+		dataManifests = t.planData(st)
+		if err := t.stageDeletes(ctx, st); err != nil {
+			return st, err
+		}
 	}
 	st.snapshot = t.nextSnapshot(id)
 	if err := t.stageManifests(ctx, st, dataManifests); err != nil {
