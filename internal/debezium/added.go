@@ -129,9 +129,11 @@ func (s *scanner) addedDeleted(c byte) bool {
 	case 'f':
 		text, ok = []byte("false"), s.literal("false")
 	}
+	return ok && s.setDeleted(text)
+}
+
+func (s *scanner) setDeleted(text []byte) bool {
 	switch {
-	case !ok:
-		return false
 	case string(text) == "true":
 		s.added.deleted = isDeleted
 	case string(text) == "false":

@@ -181,3 +181,52 @@ func (c *converter) appendEnum(text []byte, v *row.Vector) bool {
 	v.AppendBytes(text)
 	return true
 }
+
+// appendFloat appends the value of a FLOAT, which is exact as a float; see decodeFloat.
+func (c *converter) appendFloat(x float64, v *row.Vector) bool {
+	if v.Type.Kind == row.Double {
+		v.AppendFloat64(x)
+		return true
+	}
+	v.AppendFloat32(float32(x))
+	return true
+}
+
+// appendText appends text as it is, or notes that it stands for an unavailable value.
+func (c *converter) appendText(text []byte, f *field, v *row.Vector) bool {
+	if c.isPlaceholder(text) {
+		return c.keep(f, v)
+	}
+	v.AppendBytes(text)
+	return true
+}
+
+// appendBase64 appends the bytes that text stands for.
+func (c *converter) appendBase64(e *base64.Encoding, text []byte, f *field, v *row.Vector) bool {
+	if c.isPlaceholder(text) {
+		return c.keep(f, v)
+	}
+	start := len(v.Bytes)
+	v.Bytes = slices.Grow(v.Bytes, e.DecodedLen(len(text)))
+	n, ok := decodeBase64(e, v.Bytes[start:cap(v.Bytes)], text)
+	if !ok {
+		return c.fail(InvalidBase64, "no base64 of %s", f.kind)
+	}
+	v.Bytes = v.Bytes[:start+n]
+	v.EndBytes()
+	return true
+}
+
+// appendHex appends the bytes that hexadecimal digits stand for.
+func (c *converter) appendHex(text []byte, f *field, v *row.Vector) bool {
+	if c.isPlaceholder(text) {
+		return c.keep(f, v)
+	}
+	decoded, err := hex.AppendDecode(v.Bytes, text)
+	if err != nil {
+		return c.fail(InvalidBase64, "no hexadecimal digits of %s", f.kind)
+	}
+	v.Bytes = decoded
+	v.EndBytes()
+	return true
+}

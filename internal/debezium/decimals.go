@@ -81,18 +81,26 @@ func decodeBigDecimal(s *scanner, f *field, v *row.Vector) bool {
 		if !ok {
 			return false
 		}
-		unscaled.SetBytes(x)
-		if x[0]&0x80 != 0 {
-			unscaled.Sub(unscaled, new(big.Int).Lsh(big.NewInt(1), uint(8*len(x))))
-		}
+		setTwosComplement(unscaled, x)
 	} else if !s.bigNumber(f, unscaled) {
 		return false
 	}
-	text := plainText(unscaled, int(f.scale))
-	if digitCount(unscaled) > int(f.precision) {
-		return s.fail(OutOfRange, "more digits than %s has", f.kind)
+	return s.appendBigDecimal(unscaled, f, v)
+}
+
+// setTwosComplement sets z to the big endian bytes x, of which there is at least one.
+func setTwosComplement(z *big.Int, x []byte) {
+	z.SetBytes(x)
+	if x[0]&0x80 != 0 {
+		z.Sub(z, new(big.Int).Lsh(big.NewInt(1), uint(8*len(x))))
 	}
-	v.AppendBytes(text)
+}
+
+func (c *converter) appendBigDecimal(unscaled *big.Int, f *field, v *row.Vector) bool {
+	if digitCount(unscaled) > int(f.precision) {
+		return c.fail(OutOfRange, "more digits than %s has", f.kind)
+	}
+	v.AppendBytes(plainText(unscaled, int(f.scale)))
 	return true
 }
 

@@ -67,7 +67,7 @@ type envelope struct {
 	op         Op     // Zero if the member op is absent or null.
 	image      bool   // There is a row image, after or flattened.
 	after      int    // Where it begins in the text.
-	before     int    // Where the old row image begins; 0 if it is null or absent.
+	before     int    // One more than where the old row image begins; 0 if it is null or absent.
 	row        bool   // The row image is a started row.
 	rowErr     error  // Why it is not.
 	sourceMs   int64
@@ -155,7 +155,7 @@ func (d *Decoder) beforeImage() bool {
 	default:
 		d.env.odd = true
 	}
-	d.env.before = s.pos
+	d.env.before = s.pos + 1
 	if d.bound == nil || d.env.image {
 		return s.skip()
 	}
@@ -167,19 +167,25 @@ func (d *Decoder) beforeImage() bool {
 // kept for later: an error of the envelope goes before it, and a record that is no upsert has no use for the row.
 func (d *Decoder) afterImage(rows *row.Rows) bool {
 	s := &d.scan
-	c, start := s.peek(), s.pos
+	c := s.peek()
 	if c == 'n' {
 		return s.literal("null")
 	}
-	d.env.image, d.env.after = true, start
+	d.env.image, d.env.after = true, s.pos
 	d.env.odd = d.env.odd || c != '{'
 	if d.bound == nil {
 		return s.skip()
 	}
+	return d.startRow(rows) || s.skip()
+}
+
+// startRow decodes the row image at pos into a started row. If that fails, it stays in front of the image, and rowErr says why.
+func (d *Decoder) startRow(rows *row.Rows) bool {
+	s := &d.scan
 	s.unchanged = s.unchanged[:0]
 	p, err := d.rowProjection()
 	if err == nil {
-		depth := s.depth
+		start, depth := s.pos, s.depth
 		if _, ok := s.object(p, rows.Vectors, rows.Len()); ok {
 			d.env.row = true
 			return true
@@ -189,7 +195,7 @@ func (d *Decoder) afterImage(rows *row.Rows) bool {
 		rows.Drop()
 	}
 	d.env.rowErr = err
-	return s.skip()
+	return false
 }
 
 func (d *Decoder) op() bool {

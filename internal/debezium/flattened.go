@@ -11,24 +11,13 @@ import (
 func (d *Decoder) flattened(rows *row.Rows) bool {
 	s := &d.scan
 	d.env = envelope{flattened: true}
-	s.added, s.unchanged = added{}, s.unchanged[:0]
+	s.added = added{}
 	if s.peek() != '{' {
 		return s.notAnObject()
 	}
 	d.env.image, d.env.after = true, s.pos
-	start, depth := s.pos, s.depth
-	if d.bound != nil {
-		p, err := d.rowProjection()
-		if err == nil {
-			if _, ok := s.object(p, rows.Vectors, rows.Len()); ok {
-				d.env.row = true
-				return d.tellOp()
-			}
-			err = s.err
-			s.err, s.pos, s.depth = nil, start, depth
-			rows.Drop()
-		}
-		d.env.rowErr = err
+	if d.bound != nil && d.startRow(rows) {
+		return d.tellOp()
 	}
 	s.added = added{}
 	return d.passAdded() && d.tellOp()

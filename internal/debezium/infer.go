@@ -100,10 +100,10 @@ func (d *Decoder) imageColumns() ([]row.Column, error) {
 	}
 	at := d.env.after
 	if !d.env.image {
-		at = d.env.before
-	}
-	if !d.env.image && at == 0 {
-		return nil, nil
+		if d.env.before == 0 {
+			return nil, nil
+		}
+		at = d.env.before - 1
 	}
 	d.scan.reset(d.record.Value)
 	d.scan.pos = at

@@ -158,7 +158,7 @@ func (d *Decoder) beforeKey() error {
 		}
 	}
 	s.reset(d.record.Value)
-	s.pos = d.env.before
+	s.pos = d.env.before - 1
 	defer d.keyRows.Drop()
 	filled, ok := s.object(p, d.keyRows.Vectors, 0)
 	if !ok {

@@ -107,52 +107,53 @@ func (t *temporal) has(first, last int) bool {
 
 // date returns the days since 1970. A date with a part that is zero ('0000-00-00', which MySQL has and nobody else) is a
 // null, as in every other time.precision.mode.
-func (s *scanner) date(f *field, t *temporal) (days int64, zero, ok bool) {
+func (c *converter) date(f *field, t *temporal) (days int64, zero, ok bool) {
 	if t.special {
-		return 0, false, s.fail(OutOfRange, "a special value of %s", f.kind)
+		return 0, false, c.fail(OutOfRange, "a special value of %s", f.kind)
 	}
 	if !t.has(partYear, partDay) {
-		return 0, false, s.fail(SchemaMismatch, "%s without a year, month or day", f.kind)
+		return 0, false, c.fail(SchemaMismatch, "%s without a year, month or day", f.kind)
 	}
 	year, month, day := t.parts[partYear], t.parts[partMonth], t.parts[partDay]
 	if month < 0 || month > 12 || year < 0 || year > 9999 || day < 0 || day > 31 {
-		return 0, false, s.fail(OutOfRange, "no date of the calendar in %s", f.kind)
+		return 0, false, c.fail(OutOfRange, "no date of the calendar in %s", f.kind)
 	}
 	if year == 0 || month == 0 || day == 0 {
 		return 0, true, true
 	}
 	if day > daysIn(month, year) {
-		return 0, false, s.fail(OutOfRange, "no date of the calendar in %s", f.kind)
+		return 0, false, c.fail(OutOfRange, "no date of the calendar in %s", f.kind)
 	}
 	return daysFromCivil(year, month, day), false, true
 }
 
 // clock returns the microseconds since midnight.
-func (s *scanner) clock(f *field, t *temporal) (micros int64, ok bool) {
+func (c *converter) clock(f *field, t *temporal) (micros int64, ok bool) {
 	hour, minute, second, nanos := t.parts[partHour], t.parts[partMinute], t.parts[partSecond], t.parts[partNanos]
 	if !t.has(partHour, partSecond) {
-		return 0, s.fail(SchemaMismatch, "%s without an hour, minute or second", f.kind)
+		return 0, c.fail(SchemaMismatch, "%s without an hour, minute or second", f.kind)
 	}
 	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 || nanos < 0 || nanos > 999_999_999 {
-		return 0, s.fail(OutOfRange, "no time of day in %s", f.kind)
+		return 0, c.fail(OutOfRange, "no time of day in %s", f.kind)
 	}
 	if nanos%1000 != 0 {
-		return 0, s.fail(OutOfRange, "nanoseconds that microseconds cannot hold exactly")
+		return 0, c.fail(OutOfRange, "nanoseconds that microseconds cannot hold exactly")
 	}
 	return (hour*3_600+minute*60+second)*1_000_000 + nanos/1000, true
 }
 
 func decodeStructuredDate(s *scanner, f *field, v *row.Vector) bool {
 	var t temporal
-	if !s.temporal(f, &t) {
-		return false
-	}
-	days, zero, ok := s.date(f, &t)
+	return s.temporal(f, &t) && s.appendStructuredDate(f, &t, v)
+}
+
+func (c *converter) appendStructuredDate(f *field, t *temporal, v *row.Vector) bool {
+	days, zero, ok := c.date(f, t)
 	if ok && zero {
 		v.AppendNull()
 		return true
 	}
-	return ok && s.appendInteger(days, v)
+	return ok && c.appendInteger(days, v)
 }
 
 func decodeStructuredTimestamp(s *scanner, f *field, v *row.Vector) bool {
@@ -163,17 +164,18 @@ func decodeStructuredTimestamp(s *scanner, f *field, v *row.Vector) bool {
 // decodeStructuredZoned decodes a wall clock and its offset from UTC.
 func decodeStructuredZoned(s *scanner, f *field, v *row.Vector) bool {
 	var t temporal
-	if !s.temporal(f, &t) {
-		return false
-	}
-	if !t.has(partOffset, partOffset) && !t.utc {
-		return s.fail(SchemaMismatch, "%s without an offset from UTC", f.kind)
-	}
-	return s.appendStructured(f, &t, v)
+	return s.temporal(f, &t) && s.appendStructuredZoned(f, &t, v)
 }
 
-func (s *scanner) appendStructured(f *field, t *temporal, v *row.Vector) bool {
-	days, zero, ok := s.date(f, t)
+func (c *converter) appendStructuredZoned(f *field, t *temporal, v *row.Vector) bool {
+	if !t.has(partOffset, partOffset) && !t.utc {
+		return c.fail(SchemaMismatch, "%s without an offset from UTC", f.kind)
+	}
+	return c.appendStructured(f, t, v)
+}
+
+func (c *converter) appendStructured(f *field, t *temporal, v *row.Vector) bool {
+	days, zero, ok := c.date(f, t)
 	if ok && zero {
 		v.AppendNull()
 		return true
@@ -181,13 +183,13 @@ func (s *scanner) appendStructured(f *field, t *temporal, v *row.Vector) bool {
 	if !ok {
 		return false
 	}
-	micros, ok := s.clock(f, t)
+	micros, ok := c.clock(f, t)
 	if !ok {
 		return false
 	}
 	offset := t.parts[partOffset]
 	if max(offset, -offset) > 18*3_600 {
-		return s.fail(OutOfRange, "an offset of %s beyond 18 hours", f.kind)
+		return c.fail(OutOfRange, "an offset of %s beyond 18 hours", f.kind)
 	}
 	v.AppendInt64(days*microsPerDay + micros - offset*1_000_000)
 	return true
@@ -197,27 +199,28 @@ func (s *scanner) appendStructured(f *field, t *temporal, v *row.Vector) bool {
 // month has no length.
 func decodeStructuredTime(s *scanner, f *field, v *row.Vector) bool {
 	var t temporal
-	if !s.temporal(f, &t) {
-		return false
-	}
+	return s.temporal(f, &t) && s.appendStructuredTime(f, &t, v)
+}
+
+func (c *converter) appendStructuredTime(f *field, t *temporal, v *row.Vector) bool {
 	p := &t.parts
 	if t.special || p[partYears] != 0 || p[partMonths] != 0 || t.given&(1<<partYear|1<<partMonth|1<<partDay|1<<partOffset) != 0 {
-		return s.fail(OutOfRange, "years, months or a special value in %s", f.kind)
+		return c.fail(OutOfRange, "years, months or a special value in %s", f.kind)
 	}
 	if t.given == 0 {
-		return s.fail(SchemaMismatch, "%s without any part", f.kind)
+		return c.fail(SchemaMismatch, "%s without any part", f.kind)
 	}
 	if p[partNanos]%1000 != 0 {
-		return s.fail(OutOfRange, "nanoseconds that microseconds cannot hold exactly")
+		return c.fail(OutOfRange, "nanoseconds that microseconds cannot hold exactly")
 	}
 	for _, bound := range [...]struct{ part, limit int64 }{{p[partDays], 1e8}, {p[partHours], 1e9}, {p[partHour], 1e9}, {p[partMinutes], 1e11}, {p[partMinute], 1e11}} {
 		if max(bound.part, -bound.part) > bound.limit {
-			return s.fail(OutOfRange, "a duration beyond %s", f.kind)
+			return c.fail(OutOfRange, "a duration beyond %s", f.kind)
 		}
 	}
 	seconds := p[partDays]*86_400 + (p[partHours]+p[partHour])*3_600 + (p[partMinutes]+p[partMinute])*60 + p[partSeconds] + p[partSecond]
 	if max(seconds, -seconds) > maxTemporalPart {
-		return s.fail(OutOfRange, "a duration beyond %s", f.kind)
+		return c.fail(OutOfRange, "a duration beyond %s", f.kind)
 	}
-	return s.appendInteger(seconds*1_000_000+p[partNanos]/1000, v)
+	return c.appendInteger(seconds*1_000_000+p[partNanos]/1000, v)
 }

@@ -20,83 +20,89 @@ const microsPerDay = 86_400_000_000
 // decodeMillis decodes milliseconds into microseconds: io.debezium.time.Timestamp and Time, and Connect's.
 func decodeMillis(s *scanner, f *field, v *row.Vector) bool {
 	x, ok := s.int64(f)
-	if !ok {
-		return false
-	}
+	return ok && s.appendMillis(x, v)
+}
+
+func (c *converter) appendMillis(x int64, v *row.Vector) bool {
 	if x > math.MaxInt64/1000 || x < math.MinInt64/1000 {
-		return s.fail(OutOfRange, "milliseconds beyond a microsecond %s", v.Type)
+		return c.fail(OutOfRange, "milliseconds beyond a microsecond %s", v.Type)
 	}
-	return s.appendInteger(x*1000, v)
+	return c.appendInteger(x*1000, v)
 }
 
 // decodeNanos decodes nanoseconds into microseconds: io.debezium.time.NanoTimestamp and NanoTime.
 func decodeNanos(s *scanner, f *field, v *row.Vector) bool {
 	x, ok := s.int64(f)
-	if !ok {
-		return false
-	}
+	return ok && s.appendNanos(x, v)
+}
+
+func (c *converter) appendNanos(x int64, v *row.Vector) bool {
 	if x%1000 != 0 {
-		return s.fail(OutOfRange, "nanoseconds that a microsecond %s cannot hold exactly", v.Type)
+		return c.fail(OutOfRange, "nanoseconds that a microsecond %s cannot hold exactly", v.Type)
 	}
-	return s.appendInteger(x/1000, v)
+	return c.appendInteger(x/1000, v)
 }
 
 // decodeZoned decodes io.debezium.time.ZonedTimestamp: RFC 3339 text with up to nine fraction digits and any offset.
 func decodeZoned(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
+	return ok && s.appendZoned(text, v)
+}
+
+func (c *converter) appendZoned(text []byte, v *row.Vector) bool {
 	micros, rest, well, exact := parseWallClock(text)
 	offset, ok := parseOffset(rest)
-	return s.instant(micros-offset*1_000_000, well && ok, exact, v)
+	return c.instant(micros-offset*1_000_000, well && ok, exact, v)
 }
 
 // decodeIsoTimestamp decodes io.debezium.time.IsoTimestamp: a wall clock, behind which Debezium prints a Z that means nothing.
 func decodeIsoTimestamp(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
+	return ok && s.appendIsoTimestamp(text, v)
+}
+
+func (c *converter) appendIsoTimestamp(text []byte, v *row.Vector) bool {
 	micros, rest, well, exact := parseWallClock(text)
-	return s.instant(micros, well && noOffset(rest), exact, v)
+	return c.instant(micros, well && noOffset(rest), exact, v)
 }
 
 // decodeIsoDate decodes io.debezium.time.IsoDate: 2017-09-15Z.
 func decodeIsoDate(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
+	return ok && s.appendIsoDate(text, v)
+}
+
+func (c *converter) appendIsoDate(text []byte, v *row.Vector) bool {
 	days, rest, well := parseDate(text)
 	if !well || !noOffset(rest) {
-		return s.fail(TypeMismatch, "text that is no ISO 8601 date")
+		return c.fail(TypeMismatch, "text that is no ISO 8601 date")
 	}
-	return s.appendInteger(days, v)
+	return c.appendInteger(days, v)
 }
 
 // decodeIsoTime decodes io.debezium.time.IsoTime: 04:05:11.789Z.
 func decodeIsoTime(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
-	micros, rest, well, exact := parseClock(text)
-	if !well || !noOffset(rest) {
-		return s.fail(TypeMismatch, "text that is no ISO 8601 time")
-	}
-	if !exact {
-		return s.fail(OutOfRange, "a fraction of a second that a microsecond cannot hold exactly")
-	}
-	return s.appendInteger(micros, v)
+	return ok && s.appendIsoTime(text, v)
 }
 
-func (s *scanner) instant(micros int64, well, exact bool, v *row.Vector) bool {
-	if !well {
-		return s.fail(TypeMismatch, "text that is no RFC 3339 time")
+func (c *converter) appendIsoTime(text []byte, v *row.Vector) bool {
+	micros, rest, well, exact := parseClock(text)
+	if !well || !noOffset(rest) {
+		return c.fail(TypeMismatch, "text that is no ISO 8601 time")
 	}
 	if !exact {
-		return s.fail(OutOfRange, "a fraction of a second that a microsecond %s cannot hold exactly", v.Type)
+		return c.fail(OutOfRange, "a fraction of a second that a microsecond cannot hold exactly")
+	}
+	return c.appendInteger(micros, v)
+}
+
+func (c *converter) instant(micros int64, well, exact bool, v *row.Vector) bool {
+	if !well {
+		return c.fail(TypeMismatch, "text that is no RFC 3339 time")
+	}
+	if !exact {
+		return c.fail(OutOfRange, "a fraction of a second that a microsecond %s cannot hold exactly", v.Type)
 	}
 	v.AppendInt64(micros)
 	return true

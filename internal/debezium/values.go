@@ -1,12 +1,6 @@
 package debezium
 
-import (
-	"encoding/base64"
-	"encoding/hex"
-	"slices"
-
-	"github.com/cdcd-project/cdcd/internal/row"
-)
+import "github.com/cdcd-project/cdcd/internal/row"
 
 // A decodeFunc reads the value at the scanner's position, which is not null, and appends it to v, converted to v's type
 // exactly. It returns false after scanner.fail; what it then left in v is dropped with the row.
@@ -118,15 +112,7 @@ func decodeLong(s *scanner, f *field, v *row.Vector) bool {
 // column takes that float's value, so that a row does not depend on when its column was widened.
 func decodeFloat(s *scanner, f *field, v *row.Vector) bool {
 	x, ok := s.float(f, 32)
-	if !ok {
-		return false
-	}
-	if v.Type.Kind == row.Double {
-		v.AppendFloat64(x)
-		return true
-	}
-	v.AppendFloat32(float32(x))
-	return true
+	return ok && s.appendFloat(x, v)
 }
 
 // decodeDouble decodes DOUBLE.
@@ -141,14 +127,7 @@ func decodeDouble(s *scanner, f *field, v *row.Vector) bool {
 // decodeText decodes strings of every kind, JSON documents included, as they are.
 func decodeText(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
-	if s.isPlaceholder(text) {
-		return s.keep(f, v)
-	}
-	v.AppendBytes(text)
-	return true
+	return ok && s.appendText(text, f, v)
 }
 
 // decodeUntypedText decodes a string of a record without schema. Objects and arrays, such as a geometry, are kept as the JSON
@@ -175,44 +154,19 @@ func decodeEnum(s *scanner, f *field, v *row.Vector) bool {
 }
 
 // decodeBytes decodes base64 into a Binary column.
-func decodeBytes(s *scanner, f *field, v *row.Vector) bool { return s.bytes(s.base64, f, v) }
+func decodeBytes(s *scanner, f *field, v *row.Vector) bool {
+	text, ok := s.string(f)
+	return ok && s.appendBase64(s.base64, text, f, v)
+}
 
 // decodeBytesURL decodes the base64 alphabet for URLs (binary.handling.mode=base64-url-safe).
-func decodeBytesURL(s *scanner, f *field, v *row.Vector) bool { return s.bytes(s.base64URL, f, v) }
-
-func (s *scanner) bytes(e *base64.Encoding, f *field, v *row.Vector) bool {
+func decodeBytesURL(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
-	if s.isPlaceholder(text) {
-		return s.keep(f, v)
-	}
-	start := len(v.Bytes)
-	v.Bytes = slices.Grow(v.Bytes, e.DecodedLen(len(text)))
-	n, ok := decodeBase64(e, v.Bytes[start:cap(v.Bytes)], text)
-	if !ok {
-		return s.fail(InvalidBase64, "no base64 of %s", f.kind)
-	}
-	v.Bytes = v.Bytes[:start+n]
-	v.EndBytes()
-	return true
+	return ok && s.appendBase64(s.base64URL, text, f, v)
 }
 
 // decodeHex decodes hexadecimal digits (binary.handling.mode=hex).
 func decodeHex(s *scanner, f *field, v *row.Vector) bool {
 	text, ok := s.string(f)
-	if !ok {
-		return false
-	}
-	if s.isPlaceholder(text) {
-		return s.keep(f, v)
-	}
-	decoded, err := hex.AppendDecode(v.Bytes, text)
-	if err != nil {
-		return s.fail(InvalidBase64, "no hexadecimal digits of %s", f.kind)
-	}
-	v.Bytes = decoded
-	v.EndBytes()
-	return true
+	return ok && s.appendHex(text, f, v)
 }
