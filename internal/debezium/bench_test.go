@@ -2,7 +2,6 @@ package debezium
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -147,38 +146,6 @@ func BenchmarkDecodeFlattened(b *testing.B) {
 func BenchmarkDecodeFlattenedUntold(b *testing.B) {
 	keys, values := flattenedRecords(1000)
 	benchmarkDecode(b, Options{}, keys, values)
-}
-
-// BenchmarkEncodingJSON is what the standard library takes for less: a static struct, no conversion, no key.
-func BenchmarkEncodingJSON(b *testing.B) {
-	type orders struct {
-		OrderID int64   `json:"order_id"`
-		CustID  int32   `json:"cust_id"`
-		Status  string  `json:"status"`
-		Total   []byte  `json:"total"`
-		Created int64   `json:"created"`
-		Updated string  `json:"updated"`
-		Due     int32   `json:"due"`
-		Note    string  `json:"note"`
-		Weight  float64 `json:"weight"`
-		Gift    bool    `json:"gift"`
-	}
-	_, values := sampleRecords(1000, false)
-	b.SetBytes(int64(len(values[0])))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		var envelope struct {
-			After  *orders `json:"after"`
-			Op     string  `json:"op"`
-			Source struct {
-				TsMs     int64  `json:"ts_ms"`
-				Snapshot string `json:"snapshot"`
-			} `json:"source"`
-		}
-		if err := json.Unmarshal(values[i%1000], &envelope); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
 
 func TestDecodeAllocatesNothingInTheSteadyState(t *testing.T) {

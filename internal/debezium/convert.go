@@ -122,6 +122,10 @@ func (c *converter) appendDecimalText(text []byte, f *field, v *row.Vector) bool
 
 // appendDecimal appends d at the column's scale, exactly. A string column takes the digits at the record's own scale.
 func (c *converter) appendDecimal(d decimal, f *field, v *row.Vector) bool {
+	if t := &v.Type; t.Kind == row.Decimal && t.Scale == f.scale && t.Precision == f.precision && d.scale == int(f.scale) && d.fits(f.precision) {
+		v.AppendDecimal(d.signed())
+		return true
+	}
 	if f.precision > 0 { // The record's own schema bounds the value, whatever the column would hold.
 		own, ok := d.rescaled(f.scale)
 		if !ok || !own.fits(f.precision) {

@@ -112,6 +112,16 @@ func fromTwosComplement(x []byte, scale int) (decimal, bool) {
 	if negative {
 		m = uint128{^uint64(0), ^uint64(0)}
 	}
+	if len(x) <= 8 {
+		lo := uint64(int64(int8(x[0])))
+		for _, b := range x[1:] {
+			lo = lo<<8 | uint64(b)
+		}
+		if negative {
+			lo = -lo
+		}
+		return decimal{uint128{lo: lo}, negative, scale}, true
+	}
 	for _, b := range x {
 		m = uint128{m.hi<<8 | m.lo>>56, m.lo<<8 | uint64(b)}
 	}

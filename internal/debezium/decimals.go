@@ -27,6 +27,10 @@ func (s *scanner) unscaled(f *field) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
+	return s.unscaledText(text, f)
+}
+
+func (s *scanner) unscaledText(text []byte, f *field) ([]byte, bool) {
 	if s.base64.DecodedLen(len(text)) > len(s.small) {
 		return nil, s.fail(OutOfRange, "more bytes than %s has", f.kind)
 	}
@@ -39,12 +43,47 @@ func (s *scanner) unscaled(f *field) ([]byte, bool) {
 
 // decodeBase64 decodes strictly: every character counts, where encoding/base64 would pass over line breaks.
 func decodeBase64(e *base64.Encoding, dst, text []byte) (n int, ok bool) {
+	if len(text) <= shortBase64 && len(dst) >= shortBase64/4*3 {
+		if n = decodeShortBase64(dst, text); n > 0 {
+			return n, true
+		}
+	}
 	n, err := e.Decode(dst, text)
 	padding := 0
 	for padding < len(text) && text[len(text)-1-padding] == '=' {
 		padding++
 	}
 	return n, err == nil && len(text)%4 == 0 && n == len(text)/4*3-padding
+}
+
+// shortBase64 is the length of text that decodeShortBase64 takes: most decimals'.
+const shortBase64 = 12
+
+// base64Digits holds the value of each character that both alphabets have, or 0xff.
+var base64Digits = func() (values [256]byte) { //nolint:gochecknoglobals // A constant table.
+	for i := range values {
+		values[i] = 0xff
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") {
+		values[c] = byte(i)
+	}
+	return values
+}()
+
+// decodeShortBase64 decodes whole groups of four letters and digits without padding. It returns 0 for all other text.
+func decodeShortBase64(dst, text []byte) (n int) {
+	if len(text)%4 != 0 {
+		return 0
+	}
+	for ; len(text) >= 4; text = text[4:] {
+		a, b, c, d := base64Digits[text[0]], base64Digits[text[1]], base64Digits[text[2]], base64Digits[text[3]]
+		if a|b|c|d == 0xff {
+			return 0
+		}
+		dst[n], dst[n+1], dst[n+2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
+		n += 3
+	}
+	return n
 }
 
 func decodeDecimalNumber(s *scanner, f *field, v *row.Vector) bool {

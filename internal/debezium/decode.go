@@ -20,7 +20,7 @@ func (d *Decoder) Decode(key, value []byte, rows *row.Rows, ev *Event) error {
 func (d *Decoder) DecodeRecord(r Record, rows *row.Rows, ev *Event) error {
 	*ev = Event{}
 	d.record = r
-	d.undecided = false
+	d.undecided, d.keyEchoed = false, false
 	err := d.decode(rows, ev)
 	if err != nil && d.env.row {
 		rows.Drop()
@@ -101,6 +101,9 @@ func (d *Decoder) readAs(shape Shape, rows *row.Rows) error {
 	if !ok || !d.finish() {
 		return d.scan.err
 	}
+	if d.env.restAt > 0 && d.rest.gate.open() {
+		d.learnRest()
+	}
 	return nil
 }
 
@@ -110,6 +113,13 @@ func (d *Decoder) readEither(rows *row.Rows) error {
 	s := &d.scan
 	text, start, depth, braces := s.text, s.pos, s.depth, d.braces
 	again := func() { s.text, s.pos, s.depth, s.err, d.braces = text, start, depth, nil, braces }
+	if p := d.untypedRow; d.flat && p != nil && p.marked && (d.value == nil || d.value.root == nil) {
+		if err := d.readAs(Flattened, rows); err == nil && s.ordered { // With all its fields, among which is the mark.
+			return nil
+		}
+		d.drop(rows)
+		again()
+	}
 	if !d.flat {
 		if err := d.readAs(Enveloped, rows); err == nil && d.isEnvelope() {
 			return nil
@@ -202,6 +212,9 @@ func (d *Decoder) keyless() error {
 // checkKey checks that the row has the key of its record. Where the record key does not tell, an update must at least
 // not move the row to another key: the row of the old key would stay.
 func (d *Decoder) checkKey() error {
+	if d.keyEchoed = d.echoed(); d.keyEchoed {
+		return nil
+	}
 	told, err := d.recordKey()
 	if err != nil {
 		return err

@@ -38,8 +38,9 @@ type Decoder struct {
 	braces           int       // Closing braces due after the payload.
 	flat             bool      // The last record without a telling schema was flattened.
 	undecided        bool      // Nothing tells whether the record is flattened.
-	sources          sourceMemo
+	rest             rest
 	headers          *Decoder // Reads headers of JsonConverter, once there was one.
+	keyEchoed        bool     // The last record key has repeated the row's, and was not decoded.
 	rowKey, eventKey []byte
 }
 

@@ -59,9 +59,9 @@ func prepared(schema *row.Schema, r Record) *Decoder {
 	return d
 }
 
-// FuzzRecord compares ways of reading a whole record, which have to agree: a fresh decoder, one that has learned the record
-// and others (embedded schemas by their bytes, member names in their order, source blocks), a fresh one on the same JSON spelled so
-// that no short cut applies, and encoding/json with an independent reading of each value.
+// FuzzRecord compares ways of reading a whole record, which have to agree: a fresh decoder; one that has learned from the record,
+// the primer and others (embedded schemas by their bytes, member names in their order, what follows the row images); a fresh one on the
+// same JSON spelled so that no short cut applies; and encoding/json with an independent reading of each value.
 func FuzzRecord(f *testing.F) {
 	addRecords(f)
 	schema := sample()
@@ -73,7 +73,7 @@ func FuzzRecord(f *testing.F) {
 	}
 	keys, values := flattenedRecords(1)
 	learn = append(learn, keys, values)
-	f.Fuzz(func(t *testing.T, key, value []byte, ownSchema bool) {
+	f.Fuzz(func(t *testing.T, key, value, primer []byte, ownSchema bool) {
 		r := Record{Key: key, Value: value}
 		bound := schema
 		if ownSchema {
@@ -86,6 +86,7 @@ func FuzzRecord(f *testing.F) {
 		for i := 0; i < len(learn); i += 2 {
 			tell(t, used, Record{Key: learn[i][0], Value: learn[i+1][0]})
 		}
+		tell(t, used, Record{Key: key, Value: primer})
 		for range 3 {
 			if diff := cmp.Diff(want, tell(t, used, r)); diff != "" {
 				t.Fatalf("a fresh decoder (-) and a used one (+) differ:\n%s", diff)
@@ -286,12 +287,13 @@ func withinLimits(r Record) bool {
 func addRecords(f *testing.F) {
 	for _, name := range []string{"envelope.jsonl", "flattened.jsonl", "types.jsonl", "malformed.jsonl"} {
 		for _, r := range readFixtures(f, name) {
-			f.Add(fixtureBytes(f, r.Key, r.KeyEncoding), fixtureBytes(f, r.Value, r.ValueEncoding), true)
+			value := fixtureBytes(f, r.Value, r.ValueEncoding)
+			f.Add(fixtureBytes(f, r.Key, r.KeyEncoding), value, value, true)
 		}
 	}
 	for _, name := range []string{"c-schema-mariadb-3.5.0.Final.jsonl.gz", "d-plain-mariadb-3.5.0.Final.jsonl"} {
 		for _, r := range readCaptured(f, name)[:2] {
-			f.Add(r.key(), r.value(), true)
+			f.Add(r.key(), r.value(), r.value(), true)
 		}
 	}
 	for _, embedded := range []bool{false, true} {
@@ -316,11 +318,20 @@ func addRecords(f *testing.F) {
 			{`"before":null`, `"before":{"order_id":1}`},
 		} {
 			value := bytes.Replace(values[0], []byte(change[0]), []byte(change[1]), 1)
-			f.Add(keys[0], value, false)
-			f.Add(keys[0], bytes.Replace(value, []byte(`"op":"u"`), []byte(`"op":"c"`), 1), !embedded)
+			f.Add(keys[0], value, values[0], false)
+			f.Add(keys[0], bytes.Replace(value, []byte(`"op":"u"`), []byte(`"op":"c"`), 1), values[0], !embedded)
+		}
+	}
+	for _, embedded := range []bool{false, true} {
+		keys, values := sampleRecords(1, embedded)
+		for _, value := range [][]byte{
+			append(bytes.Clone(values[0]), 'x'), append(bytes.Clone(values[0]), ' '), values[0][:len(values[0])-1],
+			append(bytes.TrimSuffix(values[0], []byte("}")), `,"op":"c"}`...),
+		} {
+			f.Add(keys[0], value, values[0], false)
 		}
 	}
 	keys, values := flattenedRecords(1)
-	f.Add(keys[0], values[0], false)
-	f.Add(keys[0], values[0], true)
+	f.Add(keys[0], values[0], values[0], false)
+	f.Add(keys[0], values[0], values[0], true)
 }

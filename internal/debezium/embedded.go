@@ -51,16 +51,38 @@ func (d *Decoder) rowFields() []*connectSchema {
 const schemaCacheSize = 4
 
 // A schemaCache remembers parsed prefixes, the most recently used first.
-type schemaCache []*embedded
+type schemaCache struct {
+	entries   []*embedded
+	unwrapped []byte // How the last record without a schema begins: with its brace and first member name.
+}
+
+// startsUnwrapped reports whether text has no schema, since it begins as the last one without.
+func (c *schemaCache) startsUnwrapped(text []byte) bool {
+	return len(c.unwrapped) > 0 && bytes.HasPrefix(text, c.unwrapped)
+}
+
+// noteUnwrapped remembers how text begins, unless its first member is one that may be part of a schema's wrapping.
+func (c *schemaCache) noteUnwrapped(text []byte) {
+	const longest = 128
+	c.unwrapped = c.unwrapped[:0]
+	if len(text) < 2 || text[1] != '"' {
+		return
+	}
+	if end := special(text, 2); end < min(len(text), longest) && text[end] == '"' {
+		if name := string(text[2:end]); name != "schema" && name != "payload" {
+			c.unwrapped = append(c.unwrapped, text[:end+1]...)
+		}
+	}
+}
 
 // lookup returns the embedded schema with which text begins, or nil. The whole prefix is compared: int32 and int64
 // have the same length.
-func (c schemaCache) lookup(text []byte) *embedded {
-	for i, e := range c {
+func (c *schemaCache) lookup(text []byte) *embedded {
+	for i, e := range c.entries {
 		if bytes.HasPrefix(text, e.prefix) {
 			if i > 0 {
-				copy(c[1:i+1], c[:i])
-				c[0] = e
+				copy(c.entries[1:i+1], c.entries[:i])
+				c.entries[0] = e
 			}
 			return e
 		}
@@ -69,9 +91,9 @@ func (c schemaCache) lookup(text []byte) *embedded {
 }
 
 func (c *schemaCache) add(e *embedded) {
-	*c = slices.Insert(*c, 0, e)
-	if len(*c) > schemaCacheSize {
-		*c = (*c)[:schemaCacheSize]
+	c.entries = slices.Insert(c.entries, 0, e)
+	if len(c.entries) > schemaCacheSize {
+		c.entries = c.entries[:schemaCacheSize]
 	}
 }
 
@@ -100,6 +122,9 @@ func (d *Decoder) unwrap(c *schemaCache, text []byte) (*embedded, bool) {
 	if !s.valid() {
 		return nil, false
 	}
+	if c.startsUnwrapped(text) {
+		return nil, true
+	}
 	start := s.pos
 	e, ok := d.wrapper()
 	if !ok {
@@ -110,6 +135,7 @@ func (d *Decoder) unwrap(c *schemaCache, text []byte) (*embedded, bool) {
 	}
 	if e == nil {
 		s.pos, s.depth = start, 0
+		c.noteUnwrapped(text)
 		return nil, true
 	}
 	if e.prefix != nil {

@@ -76,6 +76,10 @@ type envelope struct {
 	dataObject bool // The member data is an object.
 	odd        bool // A member is of a type that no envelope's has.
 	flattened  bool // There is no envelope: the row image is the whole record.
+	restAt     int  // Where the members behind the row images begin; 0 if something else is between them.
+	restSeen   uint32
+	restDepth  int
+	braces     int // Decoder.braces at that place.
 }
 
 // envelope scans the object at pos. The row image is decoded in passing, since op comes after it: whether it is wanted
@@ -105,6 +109,12 @@ func (d *Decoder) envelope(rows *row.Rows) bool {
 		}
 		if more, ok = s.more(); !ok {
 			return false
+		}
+		if m == memberAfter && more {
+			if d.restLike() {
+				return true
+			}
+			d.env.restAt, d.env.restSeen, d.env.restDepth, d.env.braces = s.pos, d.env.seen, s.depth, d.braces
 		}
 	}
 	return true

@@ -157,3 +157,37 @@ func (s *scanner) float(f *field, bitSize int) (float64, bool) {
 	}
 	return x, true
 }
+
+// shortDecimal reads a number of up to 15 digits, with or without a fraction, that starts at i and is followed by a comma or a
+// closing brace. Digits and power of ten are exact as doubles, so that one division rounds correctly. It returns an end of 0 for all
+// other text.
+func shortDecimal(t []byte, i int) (x float64, end int) {
+	negative := i < len(t) && t[i] == '-'
+	if negative {
+		i++
+	}
+	start, point, digits := i, 0, int64(0)
+	for ; i < len(t); i++ {
+		c := t[i] - '0'
+		if c > 9 {
+			if t[i] != '.' || point > 0 || i == start {
+				break
+			}
+			point = i
+			continue
+		}
+		digits = digits*10 + int64(c)
+	}
+	n := i - start
+	if n == 0 || n > 15 || i == len(t) || t[i] != ',' && t[i] != '}' || t[i-1] == '.' || t[start] == '0' && n > 1 && point != start+1 {
+		return 0, 0
+	}
+	x = float64(digits)
+	if point > 0 {
+		x /= float64(powersOfTen[i-point-1].lo)
+	}
+	if negative {
+		x = -x
+	}
+	return x, i
+}

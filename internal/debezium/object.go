@@ -15,6 +15,21 @@ func (s *scanner) object(p *projection, vectors []row.Vector, n int) (filled int
 	if s.peek() != '{' {
 		return 0, s.mismatch(&field{kind: "an object"})
 	}
+	if filled, ok = s.inOrder(p, vectors, n); !ok {
+		filled, ok = s.anyOrder(p, vectors, n)
+	}
+	if ok && filled < len(vectors) {
+		for i := range vectors {
+			if v := &vectors[i]; v.Len() == n {
+				v.AppendNull()
+			}
+		}
+	}
+	return filled, ok
+}
+
+// anyOrder decodes the object at pos member by member.
+func (s *scanner) anyOrder(p *projection, vectors []row.Vector, n int) (filled int, ok bool) {
 	if !s.enter() {
 		return 0, false
 	}
@@ -39,13 +54,10 @@ func (s *scanner) object(p *projection, vectors []row.Vector, n int) (filled int
 		if members++; members-extra > s.limits.Columns {
 			return 0, s.fail(TooLarge, "more than %d members", s.limits.Columns)
 		}
-		if f.column == none {
-			ok = s.unwanted(p, f)
-		} else {
+		if f.column != none {
 			filled++
-			ok = (f.added == notAdded || s.alsoAdded(f)) && s.value(f, &vectors[f.column], n)
 		}
-		if !ok {
+		if !s.fieldValue(p, f, vectors, n) {
 			return 0, false
 		}
 		if more, ok = s.more(); !ok {
@@ -55,14 +67,15 @@ func (s *scanner) object(p *projection, vectors []row.Vector, n int) (filled int
 	if p.unknown == refuseUnknown && members < len(p.fields) {
 		return 0, s.fail(SchemaMismatch, "the field %q of the embedded schema is absent", p.absent())
 	}
-	if filled < len(vectors) {
-		for i := range vectors {
-			if v := &vectors[i]; v.Len() == n {
-				v.AppendNull()
-			}
-		}
-	}
 	return filled, true
+}
+
+// fieldValue reads the value of f: into its column, or over it.
+func (s *scanner) fieldValue(p *projection, f *field, vectors []row.Vector, n int) bool {
+	if f.column == none {
+		return s.unwanted(p, f)
+	}
+	return (f.added == notAdded || s.alsoAdded(f)) && s.value(f, &vectors[f.column], n)
 }
 
 // member reads a member name and its colon and returns the index of its field.
@@ -159,6 +172,9 @@ func (s *scanner) foreignKeyField(p *projection, name string) bool {
 func (s *scanner) passOver(p *projection) bool {
 	if p == nil || s.peek() != '{' {
 		return s.skip()
+	}
+	if s.passInOrder(p) {
+		return true
 	}
 	if !s.enter() {
 		return false

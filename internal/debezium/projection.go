@@ -1,6 +1,7 @@
 package debezium
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -22,6 +23,8 @@ type field struct {
 	keeps    bool   // An unavailable value is allowed.
 	added    addedField
 	seen     uint32 // The last object of the projection that had the field.
+	plain    bool   // It goes to a column, and to nothing else.
+	short    short
 
 	decode  decodeFunc
 	nested  *projection // Of structs.
@@ -57,15 +60,19 @@ type projection struct {
 	partial bool           // Unavailable values are allowed.
 	others  map[string]int // Of a record key: all columns of the table.
 	objects uint32         // Counts the decoded objects, so that field.seen need not be cleared.
+	lead    int            // The last of the leading fields that are, in any order, the bound schema's identifier; none: they are not.
+	marked  bool           // A field is one that only flattened records have.
+	ordered gate           // Of inOrder.
+	passed  gate           // Of passInOrder.
 }
 
 func newProjection(t *typing, target *row.Schema, u unknown) *projection {
-	return &projection{byName: map[string]int{}, unknown: u, target: target, columns: columnsByName(target), typing: t}
+	return &projection{byName: map[string]int{}, unknown: u, target: target, columns: columnsByName(target), typing: t, lead: none}
 }
 
 // newParts returns the projection of an object to the fields of a struct of type t.
 func newParts(parts *structure, t row.Type) *projection {
-	p := &projection{byName: map[string]int{}, unknown: foreignInPart}
+	p := &projection{byName: map[string]int{}, unknown: foreignInPart, lead: none}
 	if parts.strict {
 		p.unknown = refuseUnknown
 	}
@@ -94,7 +101,7 @@ func columnsByName(s *row.Schema) map[string]int {
 func (p *projection) start(limit int) {
 	p.objects++
 	if p.unknown != refuseUnknown && len(p.fields) > limit+addedMembers {
-		p.fields = nil
+		p.fields, p.lead, p.marked = nil, none, false
 		clear(p.byName)
 	}
 }
@@ -105,15 +112,32 @@ func (p *projection) add(f field) int {
 	if strings.ContainsAny(f.name, `"\`) {
 		f.token = "\x00" // Is printed with escapes: never at this place in JSON.
 	}
+	f.plain = f.column != none && f.added == notAdded
 	p.fields = append(p.fields, f)
 	p.byName[f.name] = len(p.fields) - 1
+	p.findLead()
+	p.marked = p.marked || f.added == addedOp || f.added == addedDeleted
 	return len(p.fields) - 1
+}
+
+// findLead sets lead.
+func (p *projection) findLead() {
+	p.lead = none
+	if p.target == nil || len(p.target.Key) == 0 || len(p.fields) < len(p.target.Key) {
+		return
+	}
+	for i := range p.target.Key {
+		if f := &p.fields[i]; !f.plain || !slices.Contains(p.target.Key, f.column) {
+			return
+		}
+	}
+	p.lead = len(p.target.Key) - 1
 }
 
 // resolve sets how the values of f are decoded into a column of type t, which they fit.
 func (f *field) resolve(t row.Type) {
 	f.means = f.as(t)
-	f.decode = jsonDecoder(f.means)
+	f.decode, f.short = jsonDecoder(f.means), f.shortCut(t)
 	switch t.Kind { //nolint:exhaustive // All others have no parts.
 	case row.Struct:
 		f.nested = newParts(f.parts, t)

@@ -26,6 +26,10 @@ type scanner struct {
 	base64URL  *base64.Encoding
 	memberSets [MaxDepth + 1]nameSet // The names of the open objects, by their depth.
 	added      added                 // What a flattened record has told beside its row.
+
+	// What inOrder tells of the last object that it was asked to decode.
+	ordered bool // It did.
+	leadEnd int  // Where the value of field projection.lead ends; 0: nowhere.
 }
 
 // newScanner returns a scanner of an empty text.

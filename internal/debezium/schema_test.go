@@ -96,8 +96,8 @@ func TestManyEmbeddedSchemasTakeTurns(t *testing.T) {
 			}
 		}
 	}
-	if len(d.values) > schemaCacheSize {
-		t.Errorf("%d schemas are remembered, want at most %d", len(d.values), schemaCacheSize)
+	if len(d.values.entries) > schemaCacheSize {
+		t.Errorf("%d schemas are remembered, want at most %d", len(d.values.entries), schemaCacheSize)
 	}
 }
 

@@ -14,7 +14,6 @@ func decodeUntypedDecimal(s *scanner, f *field, v *row.Vector) bool {
 	if s.peek() != '"' {
 		return s.untypedNumber(f, v)
 	}
-	start := s.pos
 	text, ok := s.string(f)
 	if !ok {
 		return false
@@ -23,11 +22,11 @@ func decodeUntypedDecimal(s *scanner, f *field, v *row.Vector) bool {
 	switch {
 	case digitsOnly && v.Type.Scale == 0 && len(text)%4 == 0:
 		return s.fail(TypeMismatch, "a string of digits may be a decimal's text or its base64: enable schemas in the converter, or set decimal.format=NUMERIC")
-	case digitsOnly && len(text)%4 != 0, bytes.ContainsAny(text, ".-"):
+	case digitsOnly && len(text)%4 != 0, bytes.IndexByte(text, '.') >= 0, bytes.IndexByte(text, '-') >= 0:
 		return s.appendDecimalText(text, f, v)
 	}
-	s.pos = start
-	return decodeDecimal(s, f, v)
+	x, ok := s.unscaledText(text, f)
+	return ok && s.appendUnscaled(x, f, v)
 }
 
 // untypedNumber decodes a number of a decimal column. Of a negative one in a decimal(20,0) nothing tells whether it is a
