@@ -39,7 +39,7 @@ const (
 	sampleSource = `"source":{"version":"3.4.3.Final","connector":"mysql","name":"shop","ts_ms":17156%08d,"snapshot":"false",` +
 		`"db":"salesdb","sequence":null,"ts_us":17156%08d000,"ts_ns":17156%08d000000,"table":"orders",` +
 		`"server_id":223344,"gtid":null,"file":"mysql-bin.000003","pos":%d,"row":0,"thread":18,"query":null}`
-	sampleTail = `,"transaction":null,"op":"u","ts_ms":1715682030512,"ts_us":1715682030512345,"ts_ns":1715682030512345678}`
+	sampleTail = `,"transaction":null,"op":"u","ts_ms":17156%08[1]d,"ts_us":17156%08[1]d345,"ts_ns":17156%08[1]d345678}`
 
 	sampleFields = `[{"type":"int64","optional":false,"field":"order_id"},{"type":"int32","optional":true,"field":"cust_id"},` +
 		`{"type":"string","optional":true,"name":"io.debezium.data.Enum","version":1,"parameters":{"allowed":"NEW,PAID,SHIPPED"},"field":"status"},` +
@@ -75,7 +75,7 @@ func sampleRecords(n int, embedded bool) (keys, values [][]byte) {
 		id := 1_000_000 + i
 		image := fmt.Sprintf(sampleRow, id)
 		key := fmt.Sprintf(`{"order_id":%d}`, id)
-		value := `{"before":null,"after":` + image + `,` + fmt.Sprintf(sampleSource, i*777, i*777, i*777, 1000+200*i) + sampleTail
+		value := `{"before":null,"after":` + image + `,` + fmt.Sprintf(sampleSource, i*777, i*777, i*777, 1000+200*i) + fmt.Sprintf(sampleTail, i*777+512)
 		if embedded {
 			key = sampleKeySchema + key + `}`
 			value = `{"schema":` + schema + `,"payload":` + value + `}`
