@@ -63,7 +63,7 @@ func (p *play) capture(ctx context.Context, forms ...form) error {
 			out = append(out, captured(p.scenario, r))
 		}
 		name := fmt.Sprintf("%s-%s-%s.jsonl", p.scenario, f, version)
-		if f == withSchema {
+		if f != plain {
 			name += ".gz" // The schemas repeat in every record.
 		}
 		if err := p.writeCapture(name, out); err != nil {

@@ -16,6 +16,7 @@ import (
 // A mirror is one table of a scenario as cdcd sees it: where its records arrive and where its rows go.
 type mirror struct {
 	source string // The source's table.
+	form   form
 	topic  string
 	name   string            // namespace.table in the catalog.
 	types  map[string]string // Declared types, for records without schema.
@@ -46,7 +47,7 @@ func newCdcd(w *world, scenario string, t *target, defaults string, mirrors []mi
 	c := &cdcd{w: w, name: "cdcd-" + scenario + "-" + t.name, target: t, mirrors: mirrors}
 	c.config = filepath.Join(w.dir, c.name+".toml")
 	var b strings.Builder
-	fmt.Fprintf(&b, "[kafka]\nbrokers = [%q]\ngroup = %q\n\n%s\n[defaults]\n%s\n[admin]\nlisten = %q\n\n[log]\nformat = \"text\"\n",
+	fmt.Fprintf(&b, "[kafka]\nbrokers = [%q]\ngroup = %q\nsession_timeout = \"10s\"\n\n%s\n[defaults]\n%s\n[admin]\nlisten = %q\n\n[log]\nformat = \"text\"\n",
 		address(w.kafka.port), c.name, t.config, defaults, address(port))
 	for _, m := range mirrors {
 		fmt.Fprintf(&b, "\n[[table]]\ntopic = %q\nname = %q\n", m.topic, m.name)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Rows are a result in canonical text, so that results of different programs can be compared byte by byte:
@@ -16,42 +15,25 @@ import (
 //   - integers, years and decimals are plain digits, decimals with the scale of their column;
 //   - floats are the shortest text that gives the same value, without an exponent;
 //   - dates are YYYY-MM-DD, timestamps YYYY-MM-DD HH:MM:SS.ffffff, with a Z if they are instants;
-//   - TIME is a signed number of microseconds, BIT a number (BIT(1) true or false), bytes are hex: and their hex digits; the rest is text.
+//   - TIME is a signed number of microseconds, BIT a number (BIT(1) true or false), bytes are hex: and their hex digits;
+//   - a geometry is SRID=n; and the hex: of its WKB; the rest is text.
 type rows struct {
 	columns []string
 	rows    [][]*string
-	digits  []int // Of the fraction of a DATETIME; only of the source.
+	types   []sourceType // Only of the source.
 }
 
-// declared returns the source's rows as they arrive without a schema: nothing tells the unit of a DATETIME then, so
-// that a scenario declares it as a long, and Debezium's number stands in it: milliseconds up to DATETIME(3), else microseconds.
-func (r rows) declared(types map[string]string) (rows, error) {
-	out := rows{columns: r.columns}
-	for _, row := range r.rows {
-		row = slices.Clone(row)
-		for i, name := range r.columns {
-			if types[name] != "long" || row[i] == nil {
-				continue
-			}
-			at, err := time.Parse("2006-01-02 15:04:05.000000", *row[i])
-			if err != nil {
-				return rows{}, err
-			}
-			text := strconv.FormatInt(at.UnixMicro(), 10)
-			if r.digits[i] <= 3 {
-				text = strconv.FormatInt(at.UnixMilli(), 10)
-			}
-			row[i] = &text
-		}
-		out.rows = append(out.rows, row)
-	}
-	return out, nil
+// A sourceType is what the source's catalog says of a column.
+type sourceType struct {
+	name   string // In lower case, without length; BIT(1) is bit(1).
+	digits int    // Of the fraction of a DATETIME, or of a DECIMAL.
+	bits   int    // Of a BIT.
 }
 
 // sourceRows reads what MariaDB has: SELECT * with each value in canonical text. The tail may order and limit.
 func sourceRows(ctx context.Context, db *sql.DB, table, tail string) (rows, error) {
 	var out rows
-	types, selected, err := sourceColumns(ctx, db, table, &out)
+	selected, err := sourceColumns(ctx, db, table, &out)
 	if err != nil {
 		return rows{}, err
 	}
@@ -60,8 +42,8 @@ func sourceRows(ctx context.Context, db *sql.DB, table, tail string) (rows, erro
 		return rows{}, fmt.Errorf("read %s of the source: %w", table, err)
 	}
 	defer func() { _ = result.Close() }()
-	cells := make([]sql.NullString, len(types))
-	targets := make([]any, len(types))
+	cells := make([]sql.NullString, len(out.types))
+	targets := make([]any, len(cells))
 	for i := range cells {
 		targets[i] = &cells[i]
 	}
@@ -69,12 +51,12 @@ func sourceRows(ctx context.Context, db *sql.DB, table, tail string) (rows, erro
 		if err := result.Scan(targets...); err != nil {
 			return rows{}, err
 		}
-		row := make([]*string, len(types))
+		row := make([]*string, len(cells))
 		for i, cell := range cells {
 			if !cell.Valid {
 				continue
 			}
-			text, err := canonical(types[i], cell.String)
+			text, err := canonical(out.types[i].name, cell.String)
 			if err != nil {
 				return rows{}, fmt.Errorf("%s.%s: %w", table, out.columns[i], err)
 			}
@@ -85,35 +67,55 @@ func sourceRows(ctx context.Context, db *sql.DB, table, tail string) (rows, erro
 	return out, result.Err()
 }
 
-// sourceColumns fills in the names of the columns, and returns their types and what to select.
-func sourceColumns(ctx context.Context, db *sql.DB, table string, out *rows) (types []string, selected string, err error) {
-	result, err := db.QueryContext(ctx, "SELECT column_name, IF(column_type = 'bit(1)', column_type, data_type), COALESCE(datetime_precision, 0) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position", table)
+// sourceColumns fills in the names and types of the columns, and returns what to select.
+func sourceColumns(ctx context.Context, db *sql.DB, table string, out *rows) (selected string, err error) {
+	result, err := db.QueryContext(ctx, `SELECT column_name, IF(column_type = 'bit(1)', column_type, data_type), COALESCE(datetime_precision, numeric_scale, 0),
+		COALESCE(numeric_precision, 0) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? ORDER BY ordinal_position`, table)
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	defer func() { _ = result.Close() }()
 	var list []string
 	for result.Next() {
-		var name, typ string
-		var digits int
-		if err := result.Scan(&name, &typ, &digits); err != nil {
-			return nil, "", err
+		var name string
+		var typ sourceType
+		if err := result.Scan(&name, &typ.name, &typ.digits, &typ.bits); err != nil {
+			return "", err
 		}
 		expression := "`" + name + "`"
-		switch typ {
-		case "float": // Printed with six digits only.
+		switch {
+		case typ.name == "float": // Printed with six digits only.
 			expression = "CAST(" + expression + " AS DOUBLE)"
-		case "bit", "bit(1)":
+		case typ.name == "bit", typ.name == "bit(1)":
 			expression += " + 0"
+		case typ.isGeometry():
+			expression = "CONCAT('SRID=', ST_SRID(" + expression + "), ';hex:', LOWER(HEX(ST_AsWKB(" + expression + "))))"
 		}
-		types, list = append(types, typ), append(list, expression)
-		out.columns, out.digits = append(out.columns, strings.ToLower(name)), append(out.digits, digits)
+		list = append(list, expression)
+		out.columns, out.types = append(out.columns, strings.ToLower(name)), append(out.types, typ)
 	}
-	return types, strings.Join(list, ", "), result.Err()
+	return strings.Join(list, ", "), result.Err()
+}
+
+func (t sourceType) isGeometry() bool {
+	switch t.name {
+	case "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection":
+		return true
+	}
+	return false
 }
 
 func canonical(typ, text string) (string, error) {
 	switch typ {
+	case "tinyint", "smallint", "mediumint", "int", "bigint": // ZEROFILL prints zeros in front.
+		sign, digits := "", text
+		if rest, ok := strings.CutPrefix(text, "-"); ok {
+			sign, digits = "-", rest
+		}
+		if digits = strings.TrimLeft(digits, "0"); digits == "" {
+			sign, digits = "", "0"
+		}
+		return sign + digits, nil
 	case "float", "double":
 		return shortest(text)
 	case "bit(1)":
@@ -124,8 +126,7 @@ func canonical(typ, text string) (string, error) {
 		return microseconds(text) + "Z", nil
 	case "time":
 		return duration(text)
-	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob",
-		"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection":
+	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
 		return "hex:" + hex.EncodeToString([]byte(text)), nil
 	}
 	return text, nil
@@ -177,7 +178,10 @@ func compare(source, read rows, ordered bool) (mismatches int, examples []string
 	if !ordered {
 		slices.Sort(want)
 		slices.Sort(have)
-		return multisetDifference(want, have)
+		if mismatches, examples = multisetDifference(want, have); mismatches > 0 {
+			examples = append(byColumn(source, read, at), examples...)
+		}
+		return mismatches, examples
 	}
 	for i := range max(len(want), len(have)) {
 		w, h := "(none)", "(none)"
@@ -193,6 +197,36 @@ func compare(source, read rows, ordered bool) (mismatches int, examples []string
 		}
 	}
 	return mismatches, examples
+}
+
+// byColumn says which values differ between rows whose first values are the same, where no two rows of the source share them.
+func byColumn(source, read rows, at []int) (examples []string) {
+	byKey := map[string][]*string{}
+	for _, row := range read.rows {
+		if key := row[at[0]]; key != nil {
+			byKey[*key] = row
+		}
+	}
+	for _, want := range source.rows {
+		if want[0] == nil || byKey[*want[0]] == nil {
+			continue
+		}
+		have := byKey[*want[0]]
+		for i, name := range source.columns {
+			if w, h := cell(want[i]), cell(have[at[i]]); w != h {
+				examples = append(examples, fmt.Sprintf("row %s, %s: source %s, read %s", *want[0], name, w, h))
+			}
+		}
+	}
+	return examples
+}
+
+// cell renders one value.
+func cell(v *string) string {
+	if v == nil {
+		return "NULL"
+	}
+	return strconv.Quote(*v)
 }
 
 // multisetDifference counts what stands on one side only, of two sorted lists.
@@ -225,11 +259,7 @@ func lines(r rows, at []int) []string {
 			if b.Len() > 0 {
 				b.WriteString(" | ")
 			}
-			if row[k] == nil {
-				b.WriteString("NULL")
-			} else {
-				b.WriteString(strconv.Quote(*row[k]))
-			}
+			b.WriteString(cell(row[k]))
 		}
 		out[n] = b.String()
 	}

@@ -19,6 +19,9 @@ func TestCanonicalText(t *testing.T) {
 		{"varbinary", "\x00\xff", "hex:00ff"},
 		{"decimal", "1.20", "1.20"},
 		{"varchar", "1.20", "1.20"},
+		{"int", "0000000042", "42"},
+		{"int", "0000000000", "0"},
+		{"tinyint", "-128", "-128"},
 	} {
 		got, err := canonical(c.typ, c.text)
 		if err != nil || got != c.want {
@@ -68,16 +71,42 @@ func TestCompareCountsEveryDifference(t *testing.T) {
 	}
 }
 
-func TestDeclaredLongsFollowThePrecisionOfTheColumn(t *testing.T) {
-	at := "1969-12-31 23:59:59.999999"
-	source := rows{columns: []string{"ms", "us", "text"}, digits: []int{3, 6, 0}, rows: [][]*string{{&at, &at, &at}}}
-	got, err := source.declared(map[string]string{"ms": "long", "us": "long"})
-	if err != nil {
+func TestRecordsWithoutSchemaShowWhatTheJSONTells(t *testing.T) {
+	for _, c := range []struct {
+		typ                  sourceType
+		declared, text, want string
+	}{
+		{sourceType{name: "datetime", digits: 3}, "long", "1969-12-31 23:59:59.999999", "-1"},
+		{sourceType{name: "datetime", digits: 6}, "long", "1969-12-31 23:59:59.999999", "-1"},
+		{sourceType{name: "datetime", digits: 4}, "long", "1970-01-01 00:00:01.500000", "1500000"},
+		{sourceType{name: "bit", bits: 9}, "binary", "257", "hex:0101"},
+		{sourceType{name: "bit", bits: 64}, "binary", "1", "hex:0100000000000000"},
+		{sourceType{name: "decimal", digits: 2}, "", "-1.28", "gA=="},
+		{sourceType{name: "decimal", digits: 2}, "", "1.28", "AIA="},
+		{sourceType{name: "decimal", digits: 2}, "", "0.00", "AA=="},
+		{sourceType{name: "decimal", digits: 2}, "decimal(5,2)", "-1.28", "-1.28"},
+		{sourceType{name: "varchar"}, "", "x", "x"},
+	} {
+		source := rows{columns: []string{"v"}, types: []sourceType{c.typ}, rows: [][]*string{{&c.text}, {nil}}}
+		got, err := source.arriveAs(plain, map[string]string{"v": c.declared})
+		if err != nil || *got.rows[0][0] != c.want || got.rows[1][0] != nil {
+			t.Errorf("%+v: %q, %v; want %q", c.typ, cell(got.rows[0][0]), err, c.want)
+		}
+		if got, _ := source.arriveAs(withSchema, nil); *got.rows[0][0] != c.text {
+			t.Errorf("%+v: changed with a schema", c.typ)
+		}
+	}
+}
+
+func TestGeometriesReadAsJSONAreGeometries(t *testing.T) {
+	text := `{"x":1.0,"y":-2.0,"wkb":"AQI=","srid":4326}`
+	read := rows{columns: []string{"id", "g"}, rows: [][]*string{{new("1"), &text}, {new("2"), nil}, {new("3"), new("SRID=0;hex:01")}}}
+	source := rows{columns: []string{"id", "g"}, types: []sourceType{{name: "int"}, {name: "point"}}}
+	if err := read.readGeometries(source); err != nil {
 		t.Fatal(err)
 	}
-	row := got.rows[0]
-	if *row[0] != "-1" || *row[1] != "-1" || *row[2] != at {
-		t.Errorf("declared = %s, %s, %s", *row[0], *row[1], *row[2])
+	if g := read.rows; *g[0][1] != "SRID=4326;hex:0102" || g[1][1] != nil || *g[2][1] != "SRID=0;hex:01" {
+		t.Errorf("got %s, %s, %s", cell(g[0][1]), cell(g[1][1]), cell(g[2][1]))
 	}
 }
 

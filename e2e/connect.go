@@ -13,13 +13,56 @@ import (
 	"time"
 )
 
-// A form is how a connector writes its records: JsonConverter with the schema in each record, or without any.
+// A form is how a connector writes its records: JsonConverter with the schema in each record, or without any; the row alone, as
+// ExtractNewRecordState leaves it; or other modes of the connector, with schemas.
 type form string
 
 const (
 	withSchema form = "schema"
 	plain      form = "plain"
+	flattened  form = "flattened"
+	asText     form = "text"    // Text wherever a mode has it; whole numbers of 64 bits.
+	asISO      form = "iso"     // ISO 8601, hexadecimal digits, doubles.
+	asConnect  form = "connect" // Kafka Connect's own types of times.
+	asMicros   form = "micros"  // Microseconds everywhere, numbers for decimals, base64 for URLs.
 )
+
+// typeForms are the forms in which scenario c looks at its types.
+func typeForms() []form {
+	return []form{withSchema, plain, flattened, asText, asISO, asConnect, asMicros}
+}
+
+// settings are those in which a form differs from what cdcd recommends. ISO and Connect's times are times of day, which a TIME of
+// MariaDB need not be: the connector fails on others.
+func (f form) settings(database string) map[string]string {
+	noTimes := database + `.every_type.c_time.*`
+	switch f {
+	case plain:
+		return map[string]string{"key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false"}
+	case flattened:
+		return map[string]string{
+			"transforms": "flatten", "transforms.flatten.type": "io.debezium.transforms.ExtractNewRecordState",
+			"transforms.flatten.add.fields": "op,source.ts_ms", "transforms.flatten.delete.tombstone.handling.mode": "rewrite",
+		}
+	case asText:
+		return map[string]string{
+			"decimal.handling.mode": "string", "bigint.unsigned.handling.mode": "long", "binary.handling.mode": "base64",
+		}
+	case asISO:
+		return map[string]string{
+			"decimal.handling.mode": "double", "time.precision.mode": "isostring", "binary.handling.mode": "hex", "column.exclude.list": noTimes,
+		}
+	case asConnect:
+		return map[string]string{"time.precision.mode": "connect", "column.exclude.list": noTimes}
+	case asMicros:
+		return map[string]string{
+			"time.precision.mode": "microseconds", "binary.handling.mode": "base64-url-safe",
+			"key.converter.decimal.format": "NUMERIC", "value.converter.decimal.format": "NUMERIC",
+		}
+	case withSchema:
+	}
+	return nil
+}
 
 // connect is a standalone Kafka Connect worker with one Debezium connector for each form, all of one database. Offsets
 // are in a file and the schema history is in Kafka, so that a new process goes on where the last one ended.
@@ -104,9 +147,10 @@ func connectorConfig(w *world, database string, f form, serverID int) map[string
 	}
 	for _, side := range []string{"key", "value"} {
 		conf[side+".converter"] = "org.apache.kafka.connect.json.JsonConverter"
-		conf[side+".converter.schemas.enable"] = fmt.Sprint(f == withSchema)
+		conf[side+".converter.schemas.enable"] = "true"
 		conf[side+".converter.replace.null.with.default"] = "false"
 	}
+	maps.Copy(conf, f.settings(database))
 	return conf
 }
 

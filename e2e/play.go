@@ -24,8 +24,9 @@ type play struct {
 	database string
 	tables   []sourceTable
 	forms    []form
-	mirrored []form // Those that cdcd consumes; nil: all.
-	defaults string // More lines of [defaults] in cdcd's configuration.
+	mirrored []form                    // Those that cdcd consumes; nil: all.
+	expect   func(f form, source rows) // Changes the rows of a source to what a form makes of them.
+	defaults string                    // More lines of [defaults] in cdcd's configuration.
 	db       *sql.DB
 	connect  *connect
 	daemons  []*cdcd
@@ -100,7 +101,7 @@ func (p *play) mirrors() []mirror {
 	}
 	for _, f := range forms {
 		for _, t := range p.tables {
-			m := mirror{source: t.name, topic: topic(p.database, f, t.name), name: p.namespace(f) + "." + lower(t.name)}
+			m := mirror{source: t.name, form: f, topic: topic(p.database, f, t.name), name: p.namespace(f) + "." + lower(t.name)}
 			if f == plain {
 				m.types = t.types
 			}
@@ -177,9 +178,15 @@ func (p *play) compare(ctx context.Context) error {
 			if err != nil {
 				return 0, 1, nil, err
 			}
-			want, err := source.declared(m.types)
+			want, err := source.arriveAs(m.form, m.types)
 			if err != nil {
 				return 0, 1, nil, err
+			}
+			if err := got.readGeometries(source); err != nil {
+				return 0, 1, nil, err
+			}
+			if p.expect != nil {
+				p.expect(m.form, want)
 			}
 			bad, examples := compare(want, got, false)
 			return len(source.rows), bad, examples, nil

@@ -42,7 +42,7 @@ func startSpark(w *world) (*spark, error) {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command("nice", "-n", "10", w.install.path("pyspark", "bin", "python"), filepath.Join(w.install.source, "python", "read_spark.py"), string(conf))
-	cmd.Env = append(append(os.Environ(), awsEnv()...), "TZ=UTC", "SPARK_LOCAL_IP="+loopback)
+	cmd.Env = append(append(os.Environ(), awsEnv()...), "PYTHONDONTWRITEBYTECODE=1", "TZ=UTC", "SPARK_LOCAL_IP="+loopback)
 	cmd.Dir, cmd.Stderr = w.dir, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if s.in, err = cmd.StdinPipe(); err != nil {

@@ -81,7 +81,7 @@ func (r pyIceberg) run(ctx context.Context, t *target, args []string) (rows, err
 // jsonRows runs a program that prints a line of column names and a line for each row, as JSON arrays.
 func jsonRows(ctx context.Context, argv, env []string) (rows, error) {
 	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", "10"}, argv...)...)
-	cmd.Env = append(cmd.Environ(), env...)
+	cmd.Env = append(append(cmd.Environ(), "PYTHONDONTWRITEBYTECODE=1"), env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

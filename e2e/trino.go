@@ -222,6 +222,8 @@ func trinoText(typ string, value any) (*string, error) {
 	}
 	text, err := fmt.Sprint(value), error(nil)
 	switch {
+	case typ == geometryRow:
+		return trinoGeometry(value)
 	case typ == "real":
 		var x float64
 		x, err = strconv.ParseFloat(text, 32)
@@ -236,4 +238,28 @@ func trinoText(typ string, value any) (*string, error) {
 		text = strings.TrimSuffix(text, " UTC") + "Z"
 	}
 	return &text, err
+}
+
+// geometryRow is the type of a geometry's column.
+const geometryRow = "row(wkb varbinary, srid integer)"
+
+func trinoGeometry(value any) (*string, error) {
+	parts, ok := value.([]any)
+	if !ok || len(parts) != 2 {
+		return nil, fmt.Errorf("%v is no geometry", value)
+	}
+	text, _ := parts[0].(string)
+	wkb, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	var srid *int64
+	if n, ok := parts[1].(json.Number); ok {
+		x, err := n.Int64()
+		if err != nil {
+			return nil, err
+		}
+		srid = &x
+	}
+	return new(geometryText(wkb, srid)), nil
 }

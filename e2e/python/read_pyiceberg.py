@@ -4,38 +4,13 @@ The first line is the list of columns, every other line a row: JSON arrays of te
 """
 
 import argparse
-import datetime
-import decimal
 import json
 import sys
 
+import pyarrow as pa
 import pyarrow.compute as pc
+from canonical import canonical
 from pyiceberg.catalog import load_catalog
-
-EPOCH = datetime.datetime(1970, 1, 1)
-EPOCH_UTC = EPOCH.replace(tzinfo=datetime.timezone.utc)
-
-
-def canonical(value):
-    match value:
-        case None | str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case decimal.Decimal():
-            return format(value, "f")
-        case float():
-            return format(decimal.Decimal(repr(value)), "f").removesuffix(".0")
-        case bytes():
-            return "hex:" + value.hex()
-        case datetime.datetime():
-            zone = "Z" if value.tzinfo else ""
-            return value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds") + zone
-        case datetime.date():
-            return value.isoformat()
-    raise TypeError(f"no canonical text for {type(value)}")
 
 
 def main():
@@ -58,8 +33,9 @@ def main():
     if args.limit:
         data = data.slice(0, args.limit)
     print(json.dumps(data.column_names))
+    instants = [pa.types.is_timestamp(field.type) and field.type.tz is not None for field in data.schema]
     for batch in data.to_batches():
-        columns = [[canonical(v) for v in column.to_pylist()] for column in batch.columns]
+        columns = [[canonical(v, i) for v in column.to_pylist()] for column, i in zip(batch.columns, instants)]
         for row in zip(*columns):
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
 

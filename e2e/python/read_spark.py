@@ -4,35 +4,13 @@ Each line of input is a JSON object: {"catalog": name, "sql": statement}. The an
 or with an error: {"lines": n} or {"error": text}; then the list of columns and the rows, as JSON arrays of text and null.
 """
 
-import datetime
-import decimal
 import json
 import os
 import sys
 
-from pyspark.sql import SparkSession
+from canonical import canonical
+from pyspark.sql import Row, SparkSession
 from pyspark.sql.types import TimestampType
-
-
-def canonical(value, instant):
-    match value:
-        case None | str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case decimal.Decimal():
-            return format(value, "f")
-        case float():
-            return format(decimal.Decimal(repr(value)), "f").removesuffix(".0")
-        case bytearray() | bytes():
-            return "hex:" + bytes(value).hex()
-        case datetime.datetime():
-            return value.isoformat(sep=" ", timespec="microseconds") + ("Z" if instant else "")
-        case datetime.date():
-            return value.isoformat()
-    raise TypeError(f"no canonical text for {type(value)}")
 
 
 def answer(spark, sql):
@@ -40,7 +18,7 @@ def answer(spark, sql):
     instants = [isinstance(f.dataType, TimestampType) for f in frame.schema.fields]
     yield frame.columns
     for row in frame.collect():
-        yield [canonical(v, i) for v, i in zip(row, instants)]
+        yield [canonical(v.asDict() if isinstance(v, Row) else v, i) for v, i in zip(row, instants)]
 
 
 def main():
