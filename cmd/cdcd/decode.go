@@ -26,6 +26,10 @@ func (decodeCommand) Help() string {
   key, value    text, or null for Kafka's null; base64 if key_encoding or value_encoding says so
   headers       an object of texts, optional; base64 if headers_encoding says so
 
+  avro_key_schema, avro_value_schema
+                the schemas, as JSON, that any registry's id in the record stands for; optional. Where one is given,
+                the first bytes of key and value, or Confluent's headers, tell the wire format of each
+
 For each line one JSON object is printed: name, action, and as they apply key, row, types, op, reason, unchanged, detail. The actions are
 upsert, upsert_partial (the columns in unchanged keep their old value), append (of a table without a key), delete, truncate, ignore and
 error. Columns are named as the record spells them; tables have them in lower case.
@@ -77,7 +81,7 @@ func (cmd decodeCommand) Run(c *console) error {
 }
 
 func (cmd decodeCommand) options() (debezium.Options, error) {
-	o := debezium.Options{Key: cmd.Key, Types: map[string]row.Type{}, Partial: true, Keyless: true}
+	o := debezium.Options{Key: cmd.Key, Types: map[string]row.Type{}, Partial: true, Keyless: true, PlainAvro: true}
 	o.Shape = map[string]debezium.Shape{"envelope": debezium.Enveloped, "flattened": debezium.Flattened}[cmd.Shape]
 	o.Time = map[string]debezium.TimeForm{"string": debezium.TimeAsString, "time": debezium.TimeOfDay}[cmd.Time]
 	o.BinaryText = map[string]debezium.BinaryText{"base64": debezium.Base64, "base64-url-safe": debezium.Base64URL, "hex": debezium.Hex}[cmd.Binary]
@@ -103,10 +107,13 @@ func decodeLine(o debezium.Options, line []byte) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	a, undecided := decodeRecord(o, l.record)
+	if l.valueSchema != nil || l.keySchema != nil {
+		o.Format = debezium.ByFraming
+	}
+	a, undecided := decodeRecord(o, l)
 	if undecided {
 		o.Shape = debezium.Flattened
-		if flat, _ := decodeRecord(o, l.record); flat.Action != actionError {
+		if flat, _ := decodeRecord(o, l); flat.Action != actionError {
 			a = flat
 		}
 	}
@@ -115,9 +122,9 @@ func decodeLine(o debezium.Options, line []byte) (answer, error) {
 }
 
 // decodeRecord decodes a record with a decoder of its own. undecided: nothing tells whether it is flattened.
-func decodeRecord(o debezium.Options, r debezium.Record) (a answer, undecided bool) {
+func decodeRecord(o debezium.Options, l recordLine) (a answer, undecided bool) {
 	d := debezium.NewDecoder(o)
-	ev, rows, err := applyRecord(d, r)
+	ev, rows, err := applyRecord(d, l)
 	if refused, ok := errors.AsType[*debezium.Error](err); ok {
 		return answer{Action: actionError, Reason: string(refused.Reason), Detail: refused.Detail}, refused.Undecided
 	}
@@ -127,14 +134,18 @@ func decodeRecord(o debezium.Options, r debezium.Record) (a answer, undecided bo
 	return describe(d, &ev, rows), false
 }
 
-// schemasMax is how many schemas a record may ask for, one after the other.
-const schemasMax = 4
+// schemasMax is how many schemas a record may ask for, one after the other: those of a table, and its own two.
+const schemasMax = 6
 
 // applyRecord decodes a record into the table that it would make.
-func applyRecord(d *debezium.Decoder, r debezium.Record) (ev debezium.Event, rows *row.Rows, err error) {
+func applyRecord(d *debezium.Decoder, l recordLine) (ev debezium.Event, rows *row.Rows, err error) {
 	var bound *row.Schema
+	r := l.record
 	if r.Value == nil {
-		if bound, err = d.KeyTable(r.Key); err != nil {
+		if bound, err = d.KeyTable(r); l.answer(d, err) {
+			bound, err = d.KeyTable(r)
+		}
+		if err != nil {
 			return ev, nil, err
 		}
 	}
@@ -144,6 +155,9 @@ func applyRecord(d *debezium.Decoder, r debezium.Record) (ev debezium.Event, row
 			rows = row.NewRows(bound)
 		}
 		err = d.DecodeRecord(r, rows, &ev)
+		if l.answer(d, err) {
+			continue
+		}
 		change, ok := errors.AsType[*debezium.SchemaChange](err)
 		if !ok || !change.Lossless {
 			break

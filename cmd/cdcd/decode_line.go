@@ -74,6 +74,39 @@ func (l *lineReader) read() (long bool, err error) {
 type recordLine struct {
 	name   string
 	record debezium.Record
+	// What any registry's id stands for; nil: the registry does not know it.
+	valueSchema, keySchema *string
+}
+
+// answer answers what a registry would be asked, and reports whether err asks.
+func (l *recordLine) answer(d *debezium.Decoder, err error) bool {
+	needed, ok := errors.AsType[*debezium.SchemaNeeded](err)
+	if !ok {
+		return false
+	}
+	text := l.valueSchema
+	if needed.ForKey {
+		text = l.keySchema
+	}
+	if text == nil {
+		d.AddUnknown(needed)
+	} else {
+		d.AddSchema(needed, debezium.WriterSchema{Text: *text})
+	}
+	return true
+}
+
+// schemaText returns the text of a schema, which may be written as JSON or, as registries keep it, as a string that holds JSON.
+func schemaText(raw json.RawMessage) *string {
+	if raw == nil || string(raw) == "null" {
+		return nil
+	}
+	text := string(raw)
+	var inner string
+	if json.Unmarshal(raw, &inner) == nil && json.Valid([]byte(inner)) {
+		text = inner
+	}
+	return &text
 }
 
 func parseRecordLine(line []byte) (recordLine, error) {
@@ -89,11 +122,13 @@ func parseRecordLine(line []byte) (recordLine, error) {
 		KeyEncoding     string             `json:"key_encoding"`
 		ValueEncoding   string             `json:"value_encoding"`
 		HeadersEncoding string             `json:"headers_encoding"`
+		AvroValueSchema json.RawMessage    `json:"avro_value_schema"`
+		AvroKeySchema   json.RawMessage    `json:"avro_key_schema"`
 	}
 	if err := json.Unmarshal(line, &l); err != nil {
 		return recordLine{}, noRecord("%w", err)
 	}
-	out := recordLine{name: l.Name, record: debezium.Record{Topic: l.Topic}}
+	out := recordLine{name: l.Name, record: debezium.Record{Topic: l.Topic}, valueSchema: schemaText(l.AvroValueSchema), keySchema: schemaText(l.AvroKeySchema)}
 	for _, part := range []struct {
 		name, encoding string
 		text           json.RawMessage

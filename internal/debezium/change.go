@@ -100,6 +100,9 @@ func (d *Decoder) projectRow(fields []*connectSchema) (*projection, error) {
 	if d.env.flattened && !d.added.keep {
 		d.addAdded(p)
 	}
+	if d.value.avro && d.env.flattened {
+		p.writtenAs(d.value.root.fields)
+	}
 	return p, nil
 }
 

@@ -1,6 +1,7 @@
 package debezium
 
-// A ConnectSchema is a schema that JsonConverter embeds in a record: Kafka Connect's, as far as decoding needs it.
+// A connectSchema is Kafka Connect's schema of a record, as far as decoding needs it: JsonConverter embeds it in the record, Avro's
+// registries know what it was.
 type connectSchema struct {
 	literal    string // The member type: int32, string, struct.
 	name       string // The member name, which gives the literal its meaning: io.debezium.time.Date.
@@ -9,6 +10,10 @@ type connectSchema struct {
 	parameters map[string]string
 	fields     []*connectSchema // Of a struct, in the source table's column order.
 	items      *connectSchema   // Of an array.
+
+	wire  avroValue // How Avro writes it.
+	size  int       // Of Avro: how many nodes the tree has, with all references followed.
+	depth int       // Of Avro: how many of them lie below one another.
 }
 
 // member returns the struct's field of that name, or nil.

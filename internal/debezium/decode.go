@@ -15,8 +15,8 @@ func (d *Decoder) Decode(key, value []byte, rows *row.Rows, ev *Event) error {
 // DecodeRecord decodes one record into ev. For an upsert or an append exactly one row was appended to rows, whose schema is the
 // bound one; rows is as before for every other event, and on an error. A nil value is a tombstone, a nil key is no key.
 //
-// The error is an *Error if the record is refused, and a *SchemaChange if it needs another schema to be bound first. While
-// no schema is bound, rows may be nil.
+// The error is an *Error if the record is refused, a *SchemaChange if it needs another schema to be bound first, and a
+// *SchemaNeeded if it names a writer's schema that the decoder does not have. While no schema is bound, rows may be nil.
 func (d *Decoder) DecodeRecord(r Record, rows *row.Rows, ev *Event) error {
 	*ev = Event{}
 	d.record = r
@@ -82,11 +82,14 @@ func (d *Decoder) drop(rows *row.Rows) {
 // read scans the record's value: an envelope, or a flattened row, as its shape tells.
 func (d *Decoder) read(rows *row.Rows) error {
 	s := &d.scan
-	var ok bool
-	if d.value, ok = d.unwrap(&d.values, d.record.Value); !ok {
-		return s.err
+	var err error
+	if d.value, err = d.open(&d.values, d.record.Value, false); err != nil {
+		return err
 	}
 	shape := d.shape()
+	if d.avro {
+		return d.readAvro(shape, rows)
+	}
 	if shape != Enveloped && s.peek() == 'n' {
 		return d.nullRow()
 	}
@@ -140,7 +143,7 @@ func (d *Decoder) readEither(rows *row.Rows) error {
 // nullRow reads a null payload, which is what ExtractNewRecordState makes of a delete by default: it says no more than its key.
 func (d *Decoder) nullRow() error {
 	s := &d.scan
-	if !s.literal("null") || !d.finish() {
+	if !d.avro && !s.literal("null") || !d.finish() {
 		return s.err
 	}
 	d.env = envelope{op: Delete, flattened: true}

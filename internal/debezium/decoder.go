@@ -1,8 +1,8 @@
 // Package debezium decodes a record's bytes into a change event, and its row into column vectors.
 //
-// It is pure: no I/O, no clock, no log, no goroutine. Records are JsonConverter's, with or without an embedded schema,
-// holding Debezium's full envelope or what ExtractNewRecordState makes of it. A value is converted to its column's type exactly
-// or refused; nothing is guessed.
+// It is pure: no I/O, no clock, no log, no goroutine. Records are JsonConverter's, with or without an embedded schema, or Avro
+// with its schema in a registry, which the caller asks (SchemaNeeded). They hold Debezium's full envelope or what
+// ExtractNewRecordState makes of it. A value is converted to its column's type exactly or refused; nothing is guessed.
 //
 // Decoding is one pass over the bytes that allocates nothing, once a schema is bound and its embedded form was seen. Only
 // flattened records whose shape is neither configured nor told by a schema are read twice.
@@ -27,6 +27,12 @@ type Decoder struct {
 	keyRows  *row.Rows      // Takes one row of identifier values at a time.
 
 	values, keys     schemaCache
+	writers          writers     // The schemas of Avro records.
+	avro             bool        // The text at hand is Avro.
+	inflated         [2]inflater // Of values and keys.
+	last             [2]*writer  // Of values and keys, by lastKey.
+	lastKey          [2]writerKey
+	body             []byte      // Of an Avro value.
 	untypedRow       *projection // Of records without an embedded schema, for the bound schema.
 	untypedKey       *projection
 	untypedBefore    *projection
@@ -48,7 +54,7 @@ type Decoder struct {
 func NewDecoder(o Options) *Decoder {
 	o = o.withDefaults()
 	d := &Decoder{
-		o: o, scan: newScanner(&o), added: addedNames{prefix: o.AddedPrefix, keep: o.KeepAdded},
+		o: o, writers: writers{}, scan: newScanner(&o), added: addedNames{prefix: o.AddedPrefix, keep: o.KeepAdded},
 		typing: typing{time: o.Time, binary: o.BinaryText, unsigned: o.Unsigned, types: o.Types, table: mappings(), unknown: map[string]int{}},
 	}
 	return d

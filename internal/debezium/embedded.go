@@ -8,9 +8,10 @@ import (
 )
 
 // An embedded schema is what precedes the payload of a record: {"schema":...,"payload":. JsonConverter prints it in
-// front of every record, byte for byte the same until the schema changes.
+// front of every record, byte for byte the same until the schema changes. Avro's frame names it instead: see writer.
 type embedded struct {
 	prefix []byte
+	avro   bool
 	root   *connectSchema // Nil for "schema":null: the payload has no schema.
 	shape  Shape          // What root tells.
 
@@ -111,8 +112,8 @@ func (d *Decoder) unwrap(c *schemaCache, text []byte) (*embedded, bool) {
 		if s.peek() == 'n' {
 			return nil, true
 		}
-		if framed := frame(text); framed != "" {
-			return nil, s.fail(InvalidJSON, "%s, where JSON is due", framed)
+		if framed := framing(text); framed != "" {
+			return nil, s.fail(InvalidJSON, "%s, where JSON is due: set the table's format, and the registry", framed)
 		}
 		if s.skip() && s.end() {
 			s.fail(NotAnObject, "the record is no JSON object")
@@ -250,6 +251,9 @@ func (d *Decoder) besidePayload() bool {
 // finish checks that the record ends after its payload.
 func (d *Decoder) finish() bool {
 	s := &d.scan
+	if d.avro {
+		return s.pos == len(s.text) || s.short("%d bytes after the end of the body", len(s.text)-s.pos)
+	}
 	for ; d.braces > 0; d.braces-- {
 		switch s.peek() {
 		case '}':
@@ -261,17 +265,4 @@ func (d *Decoder) finish() bool {
 		}
 	}
 	return s.end()
-}
-
-// frame names the registry's frame that text begins with, for errors: a topic in another format than was configured.
-func frame(text []byte) string {
-	switch {
-	case len(text) >= 5 && text[0] == 0:
-		return "a Confluent frame with a schema id"
-	case len(text) >= 17 && text[0] == 1:
-		return "a Confluent frame with a schema GUID"
-	case len(text) >= 18 && text[0] == 3 && (text[1] == 0 || text[1] == 5):
-		return "an AWS Glue frame"
-	}
-	return ""
 }

@@ -196,7 +196,7 @@ func (d *Decoder) startRow(rows *row.Rows) bool {
 	p, err := d.rowProjection()
 	if err == nil {
 		start, depth := s.pos, s.depth
-		if _, ok := s.object(p, rows.Vectors, rows.Len()); ok {
+		if _, ok := d.object(p, rows.Vectors, rows.Len()); ok {
 			d.env.row = true
 			return true
 		}
@@ -206,6 +206,14 @@ func (d *Decoder) startRow(rows *row.Rows) bool {
 	}
 	d.env.rowErr = err
 	return false
+}
+
+// object decodes the object at pos, in the format of the text at hand.
+func (d *Decoder) object(p *projection, vectors []row.Vector, n int) (filled int, ok bool) {
+	if d.avro {
+		return d.scan.avroObject(p, vectors, n)
+	}
+	return d.scan.object(p, vectors, n)
 }
 
 func (d *Decoder) op() bool {

@@ -77,8 +77,9 @@ func (d *Decoder) wantTable(columns, keyColumns []row.Column) error {
 
 // KeyTable returns the schema of a table of which no more is known than a record key, such as that of a tombstone; nil if the
 // key does not tell, and identifier columns are configured.
-func (d *Decoder) KeyTable(key []byte) (*row.Schema, error) {
-	columns, err := d.keyColumns(key)
+func (d *Decoder) KeyTable(r Record) (*row.Schema, error) {
+	d.record = r
+	columns, err := d.keyColumns(r.Key)
 	if err != nil || columns == nil {
 		return nil, err
 	}

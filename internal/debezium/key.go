@@ -34,7 +34,7 @@ func (d *Decoder) decodeKey() (told bool, err error) {
 		}
 	}
 	d.keyImage = p
-	filled, ok := d.scan.object(p, d.keyRows.Vectors, 0)
+	filled, ok := d.object(p, d.keyRows.Vectors, 0)
 	if !ok || !d.finish() {
 		return false, d.keyError()
 	}
@@ -94,14 +94,23 @@ func (d *Decoder) inRow(column int) bool {
 // configured.
 func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
 	s := &d.scan
-	if len(d.o.Key) > 0 && !startsObject(key) {
-		return nil, false, nil // Not a JSON object: it carries no columns.
+	if key == nil && len(d.o.Key) > 0 {
+		return nil, false, nil
 	}
 	if key == nil {
 		return nil, false, errorf(NullKey, "the record has no key, and no identifier columns are configured")
 	}
-	e, ok := d.unwrap(&d.keys, key)
-	if ok && s.peek() == 'n' {
+	if len(d.o.Key) > 0 && d.o.format(true) == JSON && !startsObject(key) {
+		return nil, false, nil // Not a JSON object: it carries no columns.
+	}
+	if e, err = d.open(&d.keys, key, true); err != nil {
+		return nil, false, d.unopened(err)
+	}
+	if d.avro {
+		return d.openAvroKey(e)
+	}
+	ok := true
+	if s.peek() == 'n' {
 		if s.literal("null") && d.finish() {
 			return nil, false, d.nullKey()
 		}
@@ -157,10 +166,10 @@ func (d *Decoder) beforeKey() error {
 			return err
 		}
 	}
-	s.reset(d.record.Value)
+	d.reopen()
 	s.pos = d.env.before - 1
 	defer d.keyRows.Drop()
-	filled, ok := s.object(p, d.keyRows.Vectors, 0)
+	filled, ok := d.object(p, d.keyRows.Vectors, 0)
 	if !ok {
 		return s.err
 	}
@@ -191,6 +200,9 @@ func (d *Decoder) keyProjection(e *embedded) (*projection, error) {
 
 // beforeProjection returns the projection of the row image to the identifier columns.
 func (d *Decoder) beforeProjection(e *embedded) (*projection, error) {
+	if after := e.root.member("after"); e.avro && after != nil && after.wire.typ != e.root.member("before").wire.typ {
+		return nil, errorf(SchemaMismatch, "the row images before and after are of different schemas")
+	}
 	if e.before.bound != d.bound {
 		p, err := d.projectIdentifiers(d.rowFields(), false)
 		if p == nil && err == nil {

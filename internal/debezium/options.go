@@ -74,6 +74,10 @@ type Options struct {
 	Types  map[string]row.Type // Declared types by column name: for records without an embedded schema, and for binary text.
 	Limits Limits              // A zero field takes its default.
 
+	Format    Format // Of values; zero: JSON.
+	KeyFormat Format // Of keys; zero: that of values.
+	PlainAvro bool   // Accept Avro schemas without connect.* attributes, whose numbers and texts are no more than that.
+
 	Shape      Shape
 	SideTopics map[string]Rule // Topics by their exact names whose records are ignored, by the given rule.
 

@@ -19,6 +19,7 @@ type part struct {
 	optional bool
 	source   source
 	column   int // The child that the value goes to, or none.
+	wire     avroValue
 }
 
 // refineStruct makes a struct of the table from a struct of the record, field by field.
@@ -34,7 +35,7 @@ func refineStruct(t *typing, c *connectSchema, src *source) error {
 		if nameErr != nil {
 			return nameErr
 		}
-		parts.fields = append(parts.fields, part{f.field, f.kind(), f.optional, inner, len(fields)})
+		parts.fields = append(parts.fields, part{f.field, f.kind(), f.optional, inner, len(fields), f.wire})
 		fields = append(fields, row.Field{Name: name, Type: inner.typ})
 	}
 	typ, err := row.StructOf(fields...)
@@ -53,7 +54,7 @@ func geometryType() row.Type {
 func refineGeometry(_ *typing, c *connectSchema, src *source) error {
 	parts := &structure{strict: true}
 	for _, f := range c.fields {
-		p := part{name: f.field, kind: f.kind(), optional: f.optional, column: none}
+		p := part{name: f.field, kind: f.kind(), optional: f.optional, column: none, wire: f.wire}
 		p.source.min, p.source.max = integerRange(f.literal)
 		switch {
 		case f.field == "wkb" && f.literal == "bytes":
@@ -87,7 +88,7 @@ func refineList(t *typing, c *connectSchema, src *source) error {
 		return fmt.Errorf("items: %w", err)
 	}
 	src.typ = row.ListOf(inner.typ)
-	src.parts = &structure{strict: true, fields: []part{{name: "element", kind: items.kind(), optional: items.optional, source: inner}}}
+	src.parts = &structure{strict: true, fields: []part{{name: "element", kind: items.kind(), optional: items.optional, source: inner, wire: items.wire}}}
 	return nil
 }
 
@@ -99,7 +100,7 @@ func (t *typing) untypedParts(typ row.Type) *structure {
 	}
 	parts := &structure{}
 	for i, f := range typ.Fields() {
-		parts.fields = append(parts.fields, part{f.Name, f.Type.String(), true, t.untyped(f.Type, ""), i})
+		parts.fields = append(parts.fields, part{f.Name, f.Type.String(), true, t.untyped(f.Type, ""), i, avroValue{}})
 	}
 	if typ == geometryType() {
 		for _, name := range []string{"x", "y"} {

@@ -22,8 +22,9 @@ type field struct {
 	optional bool   // A null is allowed.
 	keeps    bool   // An unavailable value is allowed.
 	added    addedField
-	seen     uint32 // The last object of the projection that had the field.
-	plain    bool   // It goes to a column, and to nothing else.
+	seen     uint32    // The last object of the projection that had the field.
+	wire     avroValue // Of Avro: how the record has it.
+	plain    bool      // It goes to a column, and to nothing else.
 	short    short
 
 	decode  decodeFunc
@@ -64,6 +65,7 @@ type projection struct {
 	marked  bool           // A field is one that only flattened records have.
 	ordered gate           // Of inOrder.
 	passed  gate           // Of passInOrder.
+	order   []int          // Of Avro: the fields in the order in which they are written; nil: their own.
 }
 
 func newProjection(t *typing, target *row.Schema, u unknown) *projection {
@@ -78,7 +80,7 @@ func newParts(parts *structure, t row.Type) *projection {
 	}
 	children := t.Fields()
 	for _, part := range parts.fields {
-		f := field{source: part.source, name: part.name, kind: part.kind, optional: part.optional, column: part.column}
+		f := field{source: part.source, name: part.name, kind: part.kind, optional: part.optional, column: part.column, wire: part.wire}
 		if f.column != none {
 			f.resolve(children[f.column].Type)
 		}
@@ -138,23 +140,34 @@ func (p *projection) findLead() {
 func (f *field) resolve(t row.Type) {
 	f.means = f.as(t)
 	f.decode, f.short = jsonDecoder(f.means), f.shortCut(t)
+	if f.wire.typ != nil {
+		f.decode = avroDecoder(f.means, f.wire.typ)
+	}
 	switch t.Kind { //nolint:exhaustive // All others have no parts.
 	case row.Struct:
 		f.nested = newParts(f.parts, t)
 	case row.List:
 		e := &f.parts.fields[0]
-		f.element = &field{source: e.source, name: e.name, kind: e.kind, optional: e.optional}
+		f.element = &field{source: e.source, name: e.name, kind: e.kind, optional: e.optional, wire: e.wire}
 		f.element.resolve(t.Element())
 	}
 }
 
 // addTyped adds a field of an embedded schema, whose values go to the column with that index.
 func (p *projection) addTyped(c *connectSchema, src source, column int, added addedField) {
-	f := field{source: src, name: c.field, kind: c.kind(), column: column, optional: c.optional, keeps: p.partial, added: added}
+	f := field{source: src, name: c.field, kind: c.kind(), column: column, optional: c.optional, keeps: p.partial, added: added, wire: c.wire}
 	if column != none {
 		f.resolve(p.target.Columns[column].Type)
 	}
 	p.add(f)
+}
+
+// writtenAs takes the order in which Avro writes the fields of a schema, all of which were added.
+func (p *projection) writtenAs(fields []*connectSchema) {
+	p.order = make([]int, len(fields))
+	for i, c := range fields {
+		p.order[i] = p.byName[c.field]
+	}
 }
 
 // learn adds a field for a member of that name, seen for the first time in a record without schema.

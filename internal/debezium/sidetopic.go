@@ -27,9 +27,15 @@ func (d *Decoder) sideTopic(ev *Event) error {
 	has := func(members uint32) bool { return seen&members == members }
 	switch {
 	case seen&(memberBefore|memberAfter) != 0:
-	case alone && seen&^(memberTsUs|memberTsNs) == memberTsMs && d.isHeartbeatKey():
-		ev.Ignored = RuleHeartbeat
-		return nil
+	case alone && seen&^(memberTsUs|memberTsNs) == memberTsMs:
+		heartbeat, err := d.isHeartbeatKey()
+		if err != nil {
+			return err
+		}
+		if heartbeat {
+			ev.Ignored = RuleHeartbeat
+			return nil
+		}
 	case has(memberStatus | memberID | memberEventCount | memberDataCollections):
 		ev.Ignored = RuleTransactionMetadata
 		return nil
@@ -46,11 +52,8 @@ func (d *Decoder) sideTopic(ev *Event) error {
 	return errorf(MissingOp, "the member op is absent")
 }
 
-// isHeartbeatKey reports whether the record has no key, or that of a heartbeat: an object whose one member is serverName.
-func (d *Decoder) isHeartbeatKey() bool {
-	if d.record.Key == nil {
-		return true
-	}
+// namesServer reports whether the record key is a JSON object whose one member is serverName.
+func (d *Decoder) namesServer() bool {
 	s, members, named := &d.scan, 0, false
 	_, ok := d.unwrap(&d.keys, d.record.Key)
 	ok = ok && s.members(func(name []byte) bool {
