@@ -16,13 +16,13 @@ import (
 
 type checkCommand struct {
 	configFlag
-	Timeout time.Duration `default:"20s" help:"How long Kafka and the catalog may take to answer."`
+	Timeout time.Duration `default:"20s" help:"How long Kafka, the registry and the catalog may take to answer."`
 }
 
 // errCheck is returned when something that was checked would keep cdcd from running.
 var errCheck = errors.New("the check found faults")
 
-// Run checks the file, Kafka, the catalog, and what each table would do first.
+// Run checks the file, Kafka, the registry, the catalog, and what each table would do first.
 func (cmd checkCommand) Run(c *console) error {
 	conf, err := cmd.load()
 	if err != nil {
@@ -40,6 +40,13 @@ func (cmd checkCommand) Run(c *console) error {
 	defer cancel()
 	kafkaErr := client.Ping(ctx)
 	r.line(kafkaErr, "kafka", fmt.Sprint(conf.Kafka.Brokers))
+	if conf.Registry.Type != "none" {
+		schemas, err := openRegistry(ctx, conf, log)
+		if err == nil {
+			err = schemas.Ping(ctx)
+		}
+		r.line(err, "schema registry", registryName(conf))
+	}
 	cat, catalogErr := openCatalog(ctx, conf)
 	if catalogErr == nil {
 		defer func() { _ = cat.Close() }() // Nothing was written.

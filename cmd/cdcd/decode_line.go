@@ -89,7 +89,7 @@ func (l *recordLine) answer(d *debezium.Decoder, err error) bool {
 		text = l.keySchema
 	}
 	if text == nil {
-		d.AddUnknown(needed)
+		d.RefuseSchema(needed, debezium.UnknownSchema, "the line does not have it")
 	} else {
 		d.AddSchema(needed, debezium.WriterSchema{Text: *text})
 	}

@@ -74,8 +74,12 @@ func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *k
 	case err != nil:
 		return err
 	}
+	schemas, err := openRegistry(ctx, conf, log)
+	if err != nil {
+		return errors.Join(err, cat.Close())
+	}
 	err = pipeline.Run(cat.Context(ctx), pipeline.Options{
-		Kafka: client,
+		Kafka: client, Registry: schemas,
 		Sink: sink.New(sink.Options{
 			Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log, Registerer: registry,
 		}),

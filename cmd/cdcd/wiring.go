@@ -44,11 +44,15 @@ func openCatalog(ctx context.Context, c *config.Config) (*sink.Catalog, error) {
 	return sink.OpenCatalog(ctx, sink.CatalogOptions{
 		Type: c.Catalog.Type, URI: c.Catalog.URI, Warehouse: c.Catalog.Warehouse, Properties: c.Catalog.Properties,
 		Credential: c.Catalog.Credential.Reveal(), Token: c.Catalog.Token.Reveal(),
-		AWS: sink.AWSOptions{
-			Region: c.AWS.Region, S3Endpoint: c.AWS.S3Endpoint, GlueEndpoint: c.AWS.GlueEndpoint, PathStyle: c.AWS.PathStyle,
-			KMSKeyID: c.AWS.KMSKeyID, RoleARN: c.AWS.RoleARN,
-		},
+		AWS: awsOptions(c),
 	})
+}
+
+func awsOptions(c *config.Config) sink.AWSOptions {
+	return sink.AWSOptions{
+		Region: c.AWS.Region, S3Endpoint: c.AWS.S3Endpoint, GlueEndpoint: c.AWS.GlueEndpoint, PathStyle: c.AWS.PathStyle,
+		KMSKeyID: c.AWS.KMSKeyID, RoleARN: c.AWS.RoleARN,
+	}
 }
 
 func openKafka(c *config.Config, log *slog.Logger, r prometheus.Registerer) (*kafka.Client, error) {
@@ -85,9 +89,11 @@ func saslMechanism(s *config.SASL) (sasl.Mechanism, error) {
 func pipelineTables(c *config.Config) []pipeline.Table {
 	var out []pipeline.Table
 	for _, t := range c.Tables() {
+		decoder := debezium.Options{Key: t.Key, Types: t.Types, Limits: debezium.DefaultLimits()}
+		setFormats(&decoder, c, t)
 		out = append(out, pipeline.Table{
 			Topics:  []string{t.Topic},
-			Decoder: debezium.Options{Key: t.Key, Types: t.Types, Limits: debezium.DefaultLimits()},
+			Decoder: decoder,
 			Sink: sink.TableOptions{
 				Name: t.Name, Key: t.Key, Ref: "main", TargetFileBytes: int64(t.TargetFileSize),
 				RetainSnapshots: t.Retain.Snapshots, RetainAge: t.Retain.Age.Duration,

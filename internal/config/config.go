@@ -55,7 +55,12 @@ type SASL struct {
 
 // Registry is the schema registry that records refer to.
 type Registry struct {
-	Type string `toml:"type"` // "none".
+	Type     string `toml:"type"` // "none", "confluent" or "glue".
+	URL      string `toml:"url"`  // confluent: its address.
+	Username string `toml:"username"`
+	Password Secret `toml:"password"`
+	Token    Secret `toml:"token"` // A bearer token in their place.
+	TLS      *TLS   `toml:"tls"`   // Nil: the system's certificate authorities.
 }
 
 // Catalog is the Iceberg catalog and where it keeps new tables.
@@ -85,7 +90,10 @@ type TableOptions struct {
 	Mode             string              `toml:"mode"`            // "upsert".
 	OnBadRecord      string              `toml:"on_bad_record"`   // "halt".
 	OnSchemaConflict string              `toml:"on_schema_conflict"`
-	Start            string              `toml:"start"` // "complete" or "earliest".
+	Start            string              `toml:"start"`      // "complete" or "earliest".
+	Format           string              `toml:"format"`     // "auto", "json", "avro-confluent" or "avro-glue".
+	KeyFormat        string              `toml:"key_format"` // The same of record keys; "": as format.
+	PlainAvro        bool                `toml:"plain_avro"` // Whether Avro schemas may lack what Kafka Connect says of types.
 	FormatVersion    int                 `toml:"format_version"`
 	TargetFileSize   Size                `toml:"target_file_size"`
 	Retain           Retain              `toml:"retain"`
@@ -158,6 +166,7 @@ func Default() Config {
 			OnBadRecord:      "halt",
 			OnSchemaConflict: "halt",
 			Start:            "complete",
+			Format:           formatAuto,
 			FormatVersion:    2,
 			TargetFileSize:   128 * MiB,
 			Retain:           Retain{Snapshots: 200, Age: Duration{24 * time.Hour}},

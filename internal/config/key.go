@@ -28,8 +28,6 @@ func later(path string) (remedy string, ok bool) {
 		return remedy, ok
 	case path == "table.topics":
 		return "write one [[table]] with a topic and a name for each topic", true
-	case strings.HasPrefix(path, "registry."):
-		return "remove it; records carry their schema themselves, or types declares it", true
 	}
 	return "", false
 }

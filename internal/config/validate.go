@@ -19,11 +19,12 @@ const (
 func (f *faults) validate(c *Config) {
 	f.positive("grace_period", int64(c.GracePeriod.Duration))
 	f.kafka(&c.Kafka)
-	f.choice("registry.type", c.Registry.Type, []string{"none"}, "confluent", "glue")
+	f.registry(&c.Registry)
 	f.catalog(&c.Catalog)
-	f.aws(&c.AWS, &c.Catalog)
+	f.aws(&c.AWS, c)
 	f.options("defaults", &c.Defaults)
 	f.allTables(c)
+	f.formats(c)
 	f.positive("memory.batches", int64(c.Memory.Batches))
 	f.positive("memory.index", int64(c.Memory.Index))
 	f.memory(c)
@@ -57,27 +58,27 @@ func (f *faults) kafka(k *Kafka) {
 		f.addf("kafka.session_timeout", "is %s: write a time from %s to %s, within the brokers' own limits, "+
 			"group.min.session.timeout.ms and group.max.session.timeout.ms", d, shortestSession, longestSession)
 	}
-	f.tls(k.TLS)
+	f.tls("kafka.tls", k.TLS)
 	f.sasl(k.SASL)
 }
 
-func (f *faults) tls(t *TLS) {
+func (f *faults) tls(path string, t *TLS) {
 	if t == nil {
 		return
 	}
 	if t.CA != "" {
 		if _, err := readAuthorities(t.CA); err != nil {
-			f.add("kafka.tls.ca", "kafka.tls.ca: "+err.Error())
+			f.add(path+".ca", path+".ca: "+err.Error())
 		}
 	}
 	switch {
 	case t.Cert != "" && t.Key == "":
-		f.addf("kafka.tls.cert", "has no key: write kafka.tls.key, the path of the certificate's private key")
+		f.addf(path+".cert", "has no key: write %s.key, the path of the certificate's private key", path)
 	case t.Cert == "" && t.Key != "":
-		f.addf("kafka.tls.key", "has no certificate: write kafka.tls.cert, the path of the key's certificate")
+		f.addf(path+".key", "has no certificate: write %s.cert, the path of the key's certificate", path)
 	case t.Cert != "":
 		if _, err := readPair(t.Cert, t.Key); err != nil {
-			f.add("kafka.tls.cert", "kafka.tls.cert: "+err.Error())
+			f.add(path+".cert", path+".cert: "+err.Error())
 		}
 	}
 }

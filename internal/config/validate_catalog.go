@@ -65,15 +65,15 @@ func (f *faults) warehouse(c *Catalog) {
 	}
 }
 
-func (f *faults) aws(a *AWS, c *Catalog) {
+func (f *faults) aws(a *AWS, c *Config) {
 	if a.S3Endpoint != "" && !webAddress(a.S3Endpoint) {
 		f.addf("aws.s3_endpoint", `is %q: write "https://host:port"`, a.S3Endpoint)
 	}
 	if a.GlueEndpoint != "" && !webAddress(a.GlueEndpoint) {
 		f.addf("aws.glue_endpoint", `is %q: write "https://host:port"`, a.GlueEndpoint)
 	}
-	if a.GlueEndpoint != "" && c.Type != "glue" {
-		f.addf("aws.glue_endpoint", `is for catalog.type = "glue" only: remove it`)
+	if a.GlueEndpoint != "" && c.Catalog.Type != "glue" && c.Registry.Type != registryGlue {
+		f.addf("aws.glue_endpoint", `is for catalog.type = "glue" and registry.type = "glue" only: remove it`)
 	}
 	if a.RoleARN != "" && !regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/.+$`).MatchString(a.RoleARN) {
 		f.addf("aws.role_arn", `is %q: write "arn:aws:iam::123456789012:role/name"`, a.RoleARN)

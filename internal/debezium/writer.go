@@ -3,7 +3,7 @@ package debezium
 import "github.com/cdcd-project/cdcd/internal/row"
 
 // SchemaNeeded is returned, as an error, for a record that names a schema which the decoder does not have. The record decodes after the
-// caller has asked the registry and called AddSchema or AddUnknown.
+// caller has asked the registry and called AddSchema or RefuseSchema.
 type SchemaNeeded struct { //nolint:errname // It asks for a schema more than it reports an error.
 	Ref    SchemaRef
 	ForKey bool // The record's key names it.
@@ -57,10 +57,10 @@ func (d *Decoder) AddSchema(n *SchemaNeeded, w WriterSchema) {
 	d.writers.add(writerKey{n.Ref, n.ForKey}, x)
 }
 
-// AddUnknown tells the decoder that the registry does not know a schema. The record that needs it is refused; the next one asks
-// again.
-func (d *Decoder) AddUnknown(n *SchemaNeeded) {
-	d.writers.add(writerKey{n.Ref, n.ForKey}, &writer{err: errorf(UnknownSchema, "the registry does not know %s", n.Ref), once: true})
+// RefuseSchema tells the decoder that it cannot have a schema that it needs: UnknownSchema, or TooLarge. The record that needs it is
+// refused for that reason; the next one asks again.
+func (d *Decoder) RefuseSchema(n *SchemaNeeded, reason Reason, detail string) {
+	d.writers.add(writerKey{n.Ref, n.ForKey}, &writer{err: errorf(reason, "%s: %s", n.Ref, detail), once: true})
 }
 
 func (d *Decoder) parseWriter(w WriterSchema) (*embedded, *Error) {
@@ -142,7 +142,7 @@ func (d *Decoder) reopen() {
 func (d *Decoder) unopened(err error) error {
 	refused, ok := err.(*Error) //nolint:errorlint // Ours, unwrapped.
 	switch {
-	case !ok || refused.Reason == UnknownSchema:
+	case !ok || refused.Reason == UnknownSchema || refused.Reason == TooLarge:
 		return err
 	case refused.Reason == UnknownMagic && len(d.o.Key) > 0:
 		return nil

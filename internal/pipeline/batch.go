@@ -108,6 +108,13 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 			t.fold(p)
 			return nil
 		}
+		if needed, ok := errors.AsType[*debezium.SchemaNeeded](err); ok {
+			if err := t.learn(ctx, p, needed); err != nil {
+				return err
+			}
+			schemas--
+			continue
+		}
 		change, ok := errors.AsType[*debezium.SchemaChange](err)
 		if !ok || !change.Lossless || schemas == schemasMax {
 			return t.refuse(ctx, p, err)

@@ -13,6 +13,7 @@ type metrics struct {
 	lag, openTransactions      *prometheus.GaugeVec
 	bufferedBytes              *prometheus.GaugeVec
 	bufferedRows, halted       *prometheus.GaugeVec
+	awaitedSchemas             *prometheus.GaugeVec
 	committedSource            *prometheus.GaugeVec
 	lastCommit                 *prometheus.GaugeVec
 }
@@ -35,12 +36,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		bufferedBytes:    gauge("cdcd_buffered_bytes", "Memory of the open batch."),
 		bufferedRows:     gauge("cdcd_buffered_rows", "Keys that the open batch touches."),
 		halted:           gauge("cdcd_table_halted", "1 while the table is halted for the reason.", "reason"),
+		awaitedSchemas:   gauge("cdcd_awaited_schemas", "1 while the table waits for the schema registry."),
 		committedSource:  gauge("cdcd_committed_source_timestamp_seconds", "Source time that the table is valid through, as a Unix time."),
 		lastCommit:       gauge("cdcd_last_commit_timestamp_seconds", "When the table was last committed, as a Unix time."),
 	}
 	if r != nil {
 		r.MustRegister(m.consumed, m.applied, m.ignored, m.decodeErrors, m.restarts, m.lag, m.openTransactions, m.bufferedBytes, m.bufferedRows,
-			m.halted, m.committedSource, m.lastCommit)
+			m.halted, m.awaitedSchemas, m.committedSource, m.lastCommit)
 	}
 	return m
 }
@@ -52,6 +54,7 @@ type tableMetrics struct {
 	consumed, restarts prometheus.Counter
 	applied            [256]prometheus.Counter // By debezium.Op.
 	ignored            map[debezium.Rule]prometheus.Counter
+	awaited            prometheus.Gauge
 }
 
 // of returns the figures of one table, which are there from then on, at zero.
@@ -76,6 +79,7 @@ func (m *metrics) of(name string) *tableMetrics {
 		m.halted.WithLabelValues(name, string(r))
 	}
 	t.setBuffered(0, 0)
+	t.awaited = m.awaitedSchemas.WithLabelValues(name)
 	return t
 }
 

@@ -17,14 +17,16 @@ import (
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/registry"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
 // Options are what Run needs. There are no defaults.
 type Options struct {
-	Kafka  *kafka.Client
-	Sink   *sink.Sink
-	Tables []Table
+	Kafka    *kafka.Client
+	Registry *registry.Client // Nil: no record refers to one.
+	Sink     *sink.Sink
+	Tables   []Table
 
 	// Bounded ends the run when every table has reached the end offsets that its topics had when it started. A bounded
 	// run joins no group: it takes all tables, and I2 keeps it from harm if another process has them too.

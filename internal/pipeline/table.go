@@ -25,8 +25,9 @@ type table struct {
 	share   share
 	event   debezium.Event // Of the record at hand.
 	headers []debezium.Header
-	existed bool // The Iceberg table was seen by this process.
-	blind   bool // The last look at the halted table failed.
+	existed bool            // The Iceberg table was seen by this process.
+	blind   bool            // The last look at the halted table failed.
+	life    context.Context // Ends when the table is told to stop.
 
 	session // Of the present session; zero in between.
 }
@@ -127,6 +128,7 @@ func (t *table) run(ctx context.Context) (err error) {
 	work, release := withGrace(ctx, t.d.o.GracePeriod) // Outlives ctx, so that an open batch can be finished.
 	defer release()
 	defer t.close()
+	t.life = ctx
 	interrupted := context.AfterFunc(ctx, release)
 	err = t.resume(ctx, work) // Find the bookmark in the table, and read Kafka from there.
 	interrupted()             // Only what follows may have a batch to finish.
@@ -146,7 +148,9 @@ func (t *table) run(ctx context.Context) (err error) {
 		if err != nil {
 			return t.lost(work, err)
 		}
-		if err := t.add(work, fetches); err != nil { // debezium.Decode, then merge.Batch.
+		if err := t.add(work, fetches); errors.Is(err, errStopped) { // debezium.Decode, then merge.Batch.
+			return t.finish(work)
+		} else if err != nil {
 			return err
 		}
 		t.look(work)

@@ -31,6 +31,12 @@ type AWSOptions struct {
 	RoleARN      string // Assume this role.
 }
 
+// LoadAWS returns the configuration of AWS calls that are not the catalog's.
+func LoadAWS(ctx context.Context, o AWSOptions) (*aws.Config, error) {
+	cfg, err := awsConfig(ctx, o)
+	return &cfg, err
+}
+
 // awsConfig returns the one configuration of all AWS calls.
 func awsConfig(ctx context.Context, o AWSOptions) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{config.WithHTTPClient(awsClient(silenceMax))}

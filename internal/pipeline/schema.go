@@ -1,0 +1,65 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cdcd-project/cdcd/internal/debezium"
+	"github.com/cdcd-project/cdcd/internal/registry"
+)
+
+// registryWait is how long the open batch waits for a schema, before it is committed without the record that needs it.
+const registryWait = 2 * time.Second
+
+// errStopped says that the table was told to stop while it waited for the registry. The position stands at the record at hand.
+var errStopped = errors.New("told to stop while waiting for the schema registry")
+
+// learn gets the schema that the record at p needs, and tells the decoder. While the registry is away it waits, for as long as it takes:
+// what came before the record is committed, and nothing after it is read.
+func (t *table) learn(ctx context.Context, p place, needed *debezium.SchemaNeeded) error {
+	if t.d.o.Registry == nil {
+		t.decoder.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
+		return nil
+	}
+	schema, err := t.ask(ctx, needed.Ref, registryWait)
+	if errors.Is(err, errSlow) {
+		t.position.Set(p.topic, "", p.before)
+		if err := t.commit(ctx); err != nil {
+			return err
+		}
+		schema, err = t.ask(ctx, needed.Ref, 0)
+	}
+	switch {
+	case err == nil:
+		t.decoder.AddSchema(needed, schema)
+	case errors.Is(err, registry.ErrUnknown):
+		t.decoder.RefuseSchema(needed, debezium.UnknownSchema, err.Error())
+	case errors.Is(err, registry.ErrTooLarge):
+		t.decoder.RefuseSchema(needed, debezium.TooLarge, err.Error())
+	case errors.Is(err, errStopped):
+		t.position.Set(p.topic, "", p.before)
+		return err
+	default:
+		t.position.Set(p.topic, "", p.before)
+		return errors.Join(err, t.commit(ctx)) // The registry refuses cdcd.
+	}
+	return nil
+}
+
+// errSlow says that the registry has not answered in time.
+var errSlow = errors.New("the schema registry has not answered yet")
+
+// ask asks the registry for a schema: for a time, or without an end for zero. A table that is told to stop does not wait on.
+func (t *table) ask(ctx context.Context, ref debezium.SchemaRef, limit time.Duration) (debezium.WriterSchema, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.life, func() { cancel(errStopped) })()
+	if limit > 0 {
+		timer := time.AfterFunc(limit, func() { cancel(errSlow) })
+		defer timer.Stop()
+	}
+	t.metrics.awaited.Set(1)
+	defer t.metrics.awaited.Set(0)
+	return t.d.o.Registry.Schema(ctx, ref)
+}
