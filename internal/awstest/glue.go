@@ -85,6 +85,8 @@ func (s *Server) glueOperation(name string) func(*call) (any, error) {
 		return s.updateTable
 	case "DeleteTable":
 		return s.deleteTable
+	case "GetSchemaVersion":
+		return s.getSchemaVersion
 	default:
 		return nil
 	}

@@ -40,7 +40,8 @@ type Server struct {
 	mu        sync.Mutex // Guards what follows. No hook runs under it.
 	databases map[string]*database
 	buckets   map[string]*bucket
-	serial    int // Numbers requests and uploads.
+	schemas   map[string]schemaVersion // By the version's id.
+	serial    int                      // Numbers requests and uploads.
 }
 
 // Start serves plain HTTP until the test ends. Over it the SDK sends an object's checksum as a header.
@@ -66,7 +67,7 @@ func StartTLS(t testing.TB) *Server {
 }
 
 func newServer() *Server {
-	return &Server{databases: map[string]*database{}, buckets: map[string]*bucket{}}
+	return &Server{databases: map[string]*database{}, buckets: map[string]*bucket{}, schemas: map[string]schemaVersion{}}
 }
 
 // Config returns what the SDKs' NewFromConfig need to reach the server. Its retryer is the SDK's own but does not wait between

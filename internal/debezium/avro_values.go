@@ -5,7 +5,7 @@ import "github.com/cdcd-project/cdcd/internal/row"
 // avroDecoder returns how a meaning is read from Avro. The kind is that of the literal: fit has checked that the two go together.
 func avroDecoder(m meaning, t *avroType) decodeFunc {
 	text := t.kind == avroString || t.kind == avroEnum
-	switch m {
+	switch m { //nolint:exhaustive // All others are text or records.
 	case asBoolean:
 		return avroBool
 	case asInteger:
@@ -146,7 +146,10 @@ func avroInt64(s *scanner, f *field, v *row.Vector) bool {
 
 func avroSingle(s *scanner, f *field, v *row.Vector) bool {
 	x, ok := s.avroReal(f, f.wire.typ)
-	return ok && s.appendFloat(x, v)
+	if ok {
+		s.appendFloat(x, v)
+	}
+	return ok
 }
 
 func avroDoubleValue(s *scanner, f *field, v *row.Vector) bool {

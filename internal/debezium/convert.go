@@ -187,13 +187,12 @@ func (c *converter) appendEnum(text []byte, v *row.Vector) bool {
 }
 
 // appendFloat appends the value of a FLOAT, which is exact as a float; see decodeFloat.
-func (c *converter) appendFloat(x float64, v *row.Vector) bool {
+func (*converter) appendFloat(x float64, v *row.Vector) {
 	if v.Type.Kind == row.Double {
 		v.AppendFloat64(x)
-		return true
+		return
 	}
 	v.AppendFloat32(float32(x))
-	return true
 }
 
 // appendText appends text as it is, or notes that it stands for an unavailable value.

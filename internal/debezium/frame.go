@@ -205,9 +205,9 @@ func (x *inflater) inflate(text []byte, limit int) ([]byte, *Error) {
 		switch {
 		case len(x.out) > limit:
 			return nil, errorf(TooLarge, "a compressed body of more than %d bytes", limit)
-		case err == io.EOF && x.in.Len() > 0: //nolint:errorlint // Readers return it as it is.
+		case err == io.EOF && x.in.Len() > 0:
 			return nil, errorf(ShortBody, "%d bytes after the end of the compressed body", x.in.Len())
-		case err == io.EOF: //nolint:errorlint // Readers return it as it is.
+		case err == io.EOF:
 			return x.out, nil
 		case err != nil:
 			return nil, errorf(ShortBody, "the compressed body: %v", err)

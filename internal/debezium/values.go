@@ -112,7 +112,10 @@ func decodeLong(s *scanner, f *field, v *row.Vector) bool {
 // column takes that float's value, so that a row does not depend on when its column was widened.
 func decodeFloat(s *scanner, f *field, v *row.Vector) bool {
 	x, ok := s.float(f, 32)
-	return ok && s.appendFloat(x, v)
+	if ok {
+		s.appendFloat(x, v)
+	}
+	return ok
 }
 
 // decodeDouble decodes DOUBLE.

@@ -54,7 +54,7 @@ var errSlow = errors.New("the schema registry has not answered yet")
 func (t *table) ask(ctx context.Context, ref debezium.SchemaRef, limit time.Duration) (debezium.WriterSchema, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(t.life, func() { cancel(errStopped) })()
+	defer context.AfterFunc(t.life, func() { cancel(errStopped) })() //nolint:contextcheck // ctx outlives it on purpose.
 	if limit > 0 {
 		timer := time.AfterFunc(limit, func() { cancel(errSlow) })
 		defer timer.Stop()
