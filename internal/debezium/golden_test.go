@@ -25,7 +25,12 @@ type fixture struct {
 	KeyEncoding   string            `json:"key_encoding"`
 	ValueEncoding string            `json:"value_encoding"`
 	Headers       map[string]string `json:"headers"`
-	Expect        struct {
+
+	HeadersEncoding string          `json:"headers_encoding"`
+	AvroValueSchema json.RawMessage `json:"avro_value_schema"`
+	AvroKeySchema   json.RawMessage `json:"avro_key_schema"`
+
+	Expect struct {
 		Action    string            `json:"action"`
 		Reason    string            `json:"reason"`
 		Op        string            `json:"op"`

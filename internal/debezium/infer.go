@@ -92,7 +92,7 @@ func (d *Decoder) KeyTable(r Record) (*row.Schema, error) {
 
 // imageColumns returns the columns of the record's row, from its embedded schema or else from its values; nil if it has none.
 func (d *Decoder) imageColumns() ([]row.Column, error) {
-	if d.value != nil && d.value.root != nil {
+	if d.value != nil && d.value.root != nil && d.value.root.literal != "null" {
 		fields := d.rowFields()
 		if fields == nil {
 			return nil, errorf(SchemaMismatch, "the embedded schema has no row, the payload has one")

@@ -22,6 +22,8 @@ func (t *table) learn(ctx context.Context, p place, needed *debezium.SchemaNeede
 		t.decoder.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
 		return nil
 	}
+	t.metrics.awaited.Set(1)
+	defer t.metrics.awaited.Set(0)
 	schema, err := t.ask(ctx, needed.Ref, registryWait)
 	if errors.Is(err, errSlow) {
 		t.position.Set(p.topic, "", p.before)
@@ -59,7 +61,5 @@ func (t *table) ask(ctx context.Context, ref debezium.SchemaRef, limit time.Dura
 		timer := time.AfterFunc(limit, func() { cancel(errSlow) })
 		defer timer.Stop()
 	}
-	t.metrics.awaited.Set(1)
-	defer t.metrics.awaited.Set(0)
 	return t.d.o.Registry.Schema(ctx, ref)
 }
