@@ -14,11 +14,13 @@ import (
 type state uint8
 
 const (
-	deleted state = iota // Every change of the key in this batch was a delete.
-	undone               // The key was upserted and then deleted in this batch.
-	open                 // The key's row is in the open chunk, at row place.
-	sealed               // It is in the last Chunk, at row place, and the sink has not said yet where that stands.
-	placed               // It stands in a data file, at Location(place).
+	deleted      state = iota // Every change of the key in this batch was a delete.
+	undone                    // The key was upserted and then deleted in this batch, and its last row cannot be read any more.
+	undoneOpen                // The same, and its last row is in the open chunk, at row place.
+	undonePlaced              // The same, and its last row stands in a data file, at Location(place).
+	open                      // The key's row is in the open chunk, at row place.
+	sealed                    // It is in the last Chunk, at row place, and the sink has not said yet where that stands.
+	placed                    // It stands in a data file, at Location(place).
 )
 
 // noKey is the owner of a row of the last Chunk that was superseded before it was placed.
@@ -47,6 +49,8 @@ type Batch struct {
 	waiting     bool      // The last Chunk was not placed yet.
 	live        []int32   // Scratch of Chunk: the rows of the open chunk that are live.
 
+	partial partial // Of the open chunk.
+
 	dead  []keyindex.Location // Rows of this batch's own files that it superseded.
 	spans []span              // Where chunks were placed.
 }
@@ -71,6 +75,7 @@ func (b *Batch) Reset(s *row.Schema) {
 	}
 	b.keys.Reset()
 	b.states, b.places, b.owners, b.chunkOwners = b.states[:0], b.places[:0], b.owners[:0], b.chunkOwners[:0]
+	b.partial.reset()
 	b.dead, b.spans = b.dead[:0], b.spans[:0]
 	b.changes, b.waiting = 0, false
 }
@@ -92,8 +97,13 @@ func (b *Batch) Upsert(key []byte) {
 // Delete makes key have no row. Deleting it again changes nothing, so a tombstone can be folded as a delete.
 func (b *Batch) Delete(key []byte) {
 	id := b.touch(key)
-	if b.states[id] != deleted {
+	switch b.states[id] { //nolint:exhaustive // In all other states it has no row.
+	case open:
+		b.states[id] = undoneOpen
+	case sealed:
 		b.states[id] = undone
+	case placed:
+		b.states[id] = undonePlaced
 	}
 }
 
@@ -124,13 +134,13 @@ func (b *Batch) Empty() bool { return b.changes == 0 }
 // Bytes returns the bytes of memory that the batch's contents occupy: keys, states, rows not written yet and dead
 // positions. It is next to nothing after Reset, so it can decide when to seal a chunk or to commit.
 func (b *Batch) Bytes() int {
-	return b.keys.Bytes() + len(b.states) + 8*len(b.places) + b.rows.Bytes() + b.chunk.Bytes() +
+	return b.keys.Bytes() + len(b.states) + 8*len(b.places) + b.rows.Bytes() + b.chunk.Bytes() + b.partial.bytes() +
 		4*(len(b.owners)+len(b.chunkOwners)+len(b.live)) + 8*len(b.dead) + 16*len(b.spans)
 }
 
 // Reserved returns the bytes of memory that the batch holds, in use or kept for the next one. That is what a batch costs
 // the process (I7); it can be twice Bytes, as slices grow.
 func (b *Batch) Reserved() int {
-	return b.keys.Reserved() + cap(b.states) + 8*cap(b.places) + b.rows.Reserved() + b.chunk.Reserved() +
+	return b.keys.Reserved() + cap(b.states) + 8*cap(b.places) + b.rows.Reserved() + b.chunk.Reserved() + b.partial.reserved() +
 		4*(cap(b.owners)+cap(b.chunkOwners)+cap(b.live)) + 8*cap(b.dead) + 16*cap(b.spans)
 }

@@ -17,18 +17,23 @@ func (b *Batch) Chunk() *row.Rows {
 	b.live = b.live[:0]
 	b.chunkOwners = b.chunkOwners[:0]
 	for i, id := range b.owners {
-		if b.states[id] == open && b.places[id] == uint64(i) {
+		switch s := b.states[id]; {
+		case b.places[id] != uint64(i):
+		case s == open:
 			b.states[id], b.places[id] = sealed, uint64(len(b.live))
 			b.live = append(b.live, int32(i))
 			b.chunkOwners = append(b.chunkOwners, id)
+		case s == undoneOpen:
+			b.states[id] = undone
 		}
 	}
 	b.chunk.Reset()
-	if len(b.live) == len(b.owners) {
+	if len(b.live) == len(b.owners) && len(b.partial.rows) == 0 {
 		*b.chunk, *b.rows = *b.rows, *b.chunk // All rows are live: the buffers change roles, and nothing is copied.
 	} else {
-		b.chunk.AppendFrom(b.rows, b.live)
+		b.appendLive()
 	}
+	b.partial.reset()
 	b.rows.Reset()
 	b.owners = b.owners[:0]
 	if b.waiting = len(b.live) > 0; !b.waiting {

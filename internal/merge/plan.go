@@ -55,7 +55,7 @@ func (p *Plan) count(s state, had bool) *int64 {
 		return &p.Inserted
 	case had:
 		return &p.Deleted
-	case s == undone:
+	case s == undone, s == undonePlaced:
 		return &p.Undone
 	}
 	return &p.Unknown

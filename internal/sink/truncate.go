@@ -1,6 +1,8 @@
 package sink
 
 import (
+	"maps"
+
 	"github.com/apache/iceberg-go"
 
 	"github.com/cdcd-project/cdcd/internal/invariant"
@@ -12,9 +14,7 @@ import (
 func (t *Table) planTruncate(st *staged, c Change) []manifestPlan {
 	invariant.Check(c.Draft == nil && (c.Batch == nil || c.Batch.Empty()), "I1: a truncate of %s with rows", t.o.Name)
 	st.plan.Deleted = int64(t.index.Len())
-	for n, f := range t.live.data {
-		st.dropData[n] = f
-	}
+	maps.Copy(st.dropData, t.live.data)
 	for _, d := range t.live.deletes {
 		st.dropDeletes[d] = true
 	}
