@@ -61,7 +61,7 @@ func (d *Decoder) rowProjection() (*projection, error) {
 	}
 	if e.row.bound != d.bound || e.row.flattened != d.env.flattened {
 		p, err := d.projectRow(d.rowFields())
-		e.row = projected{d.bound, d.env.flattened, p, err}
+		e.row = projected{bound: d.bound, flattened: d.env.flattened, p: p, err: err}
 	}
 	return e.row.p, e.row.err
 }

@@ -174,12 +174,12 @@ func (d *Decoder) upsert(rows *row.Rows, ev *Event) error {
 	if d.rowKey, err = rows.AppendKey(d.rowKey[:0], rows.Len()); err != nil {
 		return errorf(InvalidKey, "the row: %v", err)
 	}
-	if err := d.checkKey(); err != nil {
+	if err := d.checkKey(ev); err != nil {
 		return err
 	}
 	rows.End()
 	d.env.row = false
-	ev.Key = d.rowKey
+	ev.Key, ev.Unordered = d.rowKey, d.loose
 	if len(d.scan.unchanged) > 0 {
 		ev.Unchanged = d.scan.unchanged
 	}
@@ -212,29 +212,20 @@ func (d *Decoder) keyless() error {
 	return nil
 }
 
-// checkKey checks that the row has the key of its record. Where the record key does not tell, an update must at least
-// not move the row to another key: the row of the old key would stay.
-func (d *Decoder) checkKey() error {
+// checkKey checks that the row has the key of its record. Where the record key does not tell, the old row image does.
+func (d *Decoder) checkKey(ev *Event) error {
 	if d.keyEchoed = d.echoed(); d.keyEchoed {
+		d.loose = false
 		return nil
 	}
 	told, err := d.recordKey()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if !told {
-		if d.env.op != Update && d.env.op != Upsert {
-			return nil
-		}
-		if err := d.beforeKey(); err != nil {
-			return err
-		}
-	}
-	if !bytes.Equal(d.rowKey, d.eventKey) {
-		if told {
-			return errorf(InvalidKey, "the record key and the row differ in the identifier columns")
-		}
-		return errorf(InvalidKey, "an update changes the identifier columns, which the record key does not carry: the row of the old key would stay")
+	case !told:
+		return d.moved(ev)
+	case !bytes.Equal(d.rowKey, d.eventKey):
+		return errorf(InvalidKey, "the record key and the row differ in the identifier columns")
 	}
 	return nil
 }
@@ -257,7 +248,7 @@ func (d *Decoder) delete(rows *row.Rows, ev *Event) error {
 		return err
 	}
 	d.drop(rows)
-	ev.Key = d.eventKey
+	ev.Key, ev.Unordered = d.eventKey, d.loose
 	return nil
 }
 
@@ -293,6 +284,6 @@ func (d *Decoder) tombstone(ev *Event) error {
 		ev.Ignored = RuleTombstone
 		return nil
 	}
-	ev.Key = d.eventKey
+	ev.Key, ev.Unordered = d.eventKey, d.loose
 	return nil
 }

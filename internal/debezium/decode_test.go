@@ -114,6 +114,8 @@ func decodeOne(d *Decoder, key, value []byte) string {
 		return "ignored: " + string(ev.Ignored)
 	case ev.IsDelete():
 		return fmt.Sprintf("%s %x", ev.Op, ev.Key)
+	case ev.OldKey != nil:
+		return fmt.Sprintf("%s moved from %x", rowText(rows), ev.OldKey)
 	case ev.IsUpsert():
 		return rowText(rows)
 	}

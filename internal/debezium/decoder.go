@@ -48,6 +48,7 @@ type Decoder struct {
 	headers          *Decoder // Reads headers of JsonConverter, once there was one.
 	keyEchoed        bool     // The last record key has repeated the row's, and was not decoded.
 	rowKey, eventKey []byte
+	loose            bool // With configured identifier columns: the last record key has another field than these, or none.
 }
 
 // NewDecoder returns a decoder without a bound schema.
@@ -78,8 +79,9 @@ func (d *Decoder) Bind(s *row.Schema) {
 	d.untypedRow = newProjection(&d.typing, s, evolveUnknown)
 	d.untypedRow.partial, d.untypedRow.added = d.o.Partial, &d.added
 	d.untypedBefore = newProjection(&d.typing, identifiers, skipUnknown)
-	d.untypedKey = d.untypedBefore
-	if len(d.o.Key) == 0 {
+	if len(d.o.Key) > 0 {
+		d.untypedKey = newProjection(&d.typing, identifiers, skipUnknown)
+	} else {
 		d.untypedKey = newProjection(&d.typing, identifiers, foreignInKey)
 		d.untypedKey.others = d.columns
 	}

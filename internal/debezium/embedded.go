@@ -26,6 +26,7 @@ type projected struct {
 	flattened bool
 	p         *projection
 	err       error
+	foreign   bool // Of record keys: they have a field that is no identifier column.
 }
 
 // rowFields returns the columns of the record's schema, or nil if it has none for its shape.

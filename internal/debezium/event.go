@@ -93,6 +93,8 @@ type Event struct {
 	Op        Op
 	Ignored   Rule     // Empty unless the record is ignored.
 	Key       []byte   // Upserts and deletes: the canonical key (row.Rows.AppendKey), valid until the next Decode.
+	OldKey    []byte   // Updates that move their row to Key: the canonical key that it had before. Valid until the next Decode.
+	Unordered bool     // The record key is no part of Key: two events of Key may stand in two partitions, in no order (I13).
 	Unchanged []int    // Upserts: the bound columns that keep their old value, which the row has as nulls. Valid until the next Decode.
 	SourceMs  int64    // source.ts_ms: when the source database committed, in milliseconds since 1970; 0 if unknown.
 	Snapshot  Snapshot // source.snapshot.

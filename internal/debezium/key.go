@@ -23,13 +23,16 @@ func (d *Decoder) decodeKey() (told bool, err error) {
 	if d.boundErr != nil {
 		return false, d.boundErr
 	}
+	d.loose = len(d.o.Key) > 0
 	e, told, err := d.openKey(d.record.Key)
 	if !told || err != nil {
 		return false, err
 	}
 	p := d.untypedKey
 	if e != nil && e.root != nil {
-		if p, err = d.keyProjection(e); p == nil || err != nil {
+		p, err = d.keyProjection(e)
+		d.loose = e.key.foreign
+		if p == nil || err != nil {
 			return false, err
 		}
 	}
@@ -37,6 +40,9 @@ func (d *Decoder) decodeKey() (told bool, err error) {
 	filled, ok := d.object(p, d.keyRows.Vectors, 0)
 	if !ok || !d.finish() {
 		return false, d.keyError()
+	}
+	if d.loose && (e == nil || e.root == nil) {
+		d.loose = p.hadForeign()
 	}
 	if filled < len(d.keyRows.Vectors) {
 		if len(d.o.Key) > 0 {
@@ -98,7 +104,7 @@ func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
 		return nil, false, nil
 	}
 	if key == nil {
-		return nil, false, errorf(NullKey, "the record has no key, and no identifier columns are configured")
+		return nil, false, errorf(NullKey, "the record has no key, and no identifier columns are configured: %s", waysToKey)
 	}
 	if len(d.o.Key) > 0 && d.o.format(true) == JSON && !startsObject(key) {
 		return nil, false, nil // Not a JSON object: it carries no columns.
@@ -125,11 +131,15 @@ func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
 	return e, true, nil
 }
 
+// waysToKey says what to do about a source table without a key.
+const waysToKey = "give the source table a primary key, or name unique columns in the connector's message.key.columns, or in key of the table's configuration, " +
+	"which one partition must feed then"
+
 func (d *Decoder) nullKey() error {
 	if len(d.o.Key) > 0 {
 		return nil
 	}
-	return errorf(NullKey, "the record key is null, and no identifier columns are configured")
+	return errorf(NullKey, "the record key is null, and no identifier columns are configured: %s", waysToKey)
 }
 
 // startsObject reports whether the first byte of text, white space aside, opens an object.
@@ -193,7 +203,7 @@ func (d *Decoder) canonicalKey(where string) (err error) {
 func (d *Decoder) keyProjection(e *embedded) (*projection, error) {
 	if e.key.bound != d.bound {
 		p, err := d.projectIdentifiers(e.root.fields, len(d.o.Key) == 0)
-		e.key = projected{bound: d.bound, p: p, err: err}
+		e.key = projected{bound: d.bound, p: p, err: err, foreign: d.hasForeign(e.root.fields)}
 	}
 	return e.key.p, e.key.err
 }
@@ -266,6 +276,18 @@ func (d *Decoder) keyChange(names []string, by string) error {
 		Want:   want,
 		Detail: "the identifier columns are " + strings.Join(d.identifiers(), ", ") + "; " + by + " has " + strings.Join(names, ", "),
 	}
+}
+
+// hasForeign reports whether one of the fields of a record key's schema is no identifier column. Without configured identifier
+// columns such a key is refused.
+func (d *Decoder) hasForeign(fields []*connectSchema) bool {
+	identifiers := d.identifiers()
+	return len(d.o.Key) > 0 && slices.ContainsFunc(fields, func(c *connectSchema) bool { return !slices.Contains(identifiers, strings.ToLower(c.columnName())) })
+}
+
+// hadForeign reports whether the last object had a field that is no column of the target.
+func (p *projection) hadForeign() bool {
+	return slices.ContainsFunc(p.fields, func(f field) bool { return f.seen == p.objects && f.column == none })
 }
 
 // present returns the lower-case names of the fields that the last object had.

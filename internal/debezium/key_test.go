@@ -57,7 +57,7 @@ func TestKeysOfTheRecordAndTheRowMustAgree(t *testing.T) {
 		{"configured, tombstone of another key", "a! int, b int", []string{"a"}, `{"b":7}`, "", "ignored: tombstone"},
 		{"configured, tombstone", "a! int, b int", []string{"a"}, `{"a":1}`, "", "tombstone " + one},
 		{"configured, update in place", "a! int, b int", []string{"a"}, `{"b":7}`, `u {"a":1,"b":7} {"a":1,"b":7}`, "1|7"},
-		{"configured, update moves the row", "a! int, b int", []string{"a"}, `{"b":7}`, `u {"a":2,"b":7} {"a":1,"b":7}`, "invalid_key"},
+		{"configured, update moves the row", "a! int, b int", []string{"a"}, `{"b":7}`, `u {"a":2,"b":7} {"a":1,"b":7}`, "2|7 moved from " + one},
 		{"configured, update without before", "a! int, b int", []string{"a"}, `{"b":7}`, `u {"a":1,"b":7}`, "null_key"},
 		{"configured otherwise than the table", "a! int, b int", []string{"b"}, `{"b":7}`, `c {"a":1,"b":7}`, "lossy: a! int, b int"},
 	} {

@@ -31,6 +31,7 @@ const (
 	AnotherWriter    Reason = "another_writer"     // A bounded run met a second writer.
 	TruncateRefused  Reason = "truncate_refused"   // A TRUNCATE arrived that no policy allows to apply.
 	RecordOverBudget Reason = "record_over_budget" // One record alone exceeds memory.batches.
+	KeyUnordered     Reason = "key_unordered"      // The configured key does not decide a record's partition (I13).
 	Paused           Reason = "paused"             // An operator paused the table.
 )
 
@@ -39,7 +40,7 @@ func Reasons() []Reason {
 	return []Reason{
 		BadRecord, SchemaChange, NoSchema, InvalidTable, ForeignRows, BookmarkLost, BookmarkInvalid, IncompleteStart,
 		RecordsLost, LogTruncated, TopicRecreated, TopicMissing, ForeignCluster, PartitionsAdded, IndexOverBudget,
-		TableDropped, AccessDenied, AnotherWriter, TruncateRefused, RecordOverBudget, Paused,
+		TableDropped, AccessDenied, AnotherWriter, TruncateRefused, RecordOverBudget, KeyUnordered, Paused,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/invariant"
 	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/row"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
@@ -26,7 +27,7 @@ func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
 		if err := t.addFetch(ctx, f); err != nil {
 			return err
 		}
-		if t.batch != nil && t.batch.Rows().Bytes() > chunkBytes {
+		if t.batch != nil && t.batch.Rows().Bytes() > chunkBytes && !t.paired {
 			if err := t.writeChunk(ctx); err != nil {
 				return err
 			}
@@ -105,8 +106,7 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 			return t.truncate(ctx, p, r)
 		}
 		if err == nil {
-			t.fold(p)
-			return nil
+			return t.fold(ctx, p)
 		}
 		if needed, ok := errors.AsType[*debezium.SchemaNeeded](err); ok {
 			if err := t.learn(ctx, p, needed); err != nil {
@@ -143,19 +143,26 @@ func (t *table) decode(r *kgo.Record) error {
 
 // fold folds the event at hand. A record counts as consumed together with what became of it, so that the counters add up
 // at any moment: consumed = applied + ignored + refused (I6).
-func (t *table) fold(p place) {
+func (t *table) fold(ctx context.Context, p place) error {
 	event := &t.event
-	t.metrics.consumed.Inc()
 	if event.Ignored != "" {
+		t.metrics.consumed.Inc()
 		t.metrics.ignored[event.Ignored].Inc()
-		return
+		return nil
 	}
-	if event.IsUpsert() {
+	if event.Unordered || event.OldKey != nil || event.Unchanged != nil {
+		if err := t.foldUnusual(); err != nil {
+			return t.refuse(ctx, p, err)
+		}
+	} else if event.IsUpsert() {
 		t.batch.Upsert(event.Key)
 	} else {
 		t.batch.Delete(event.Key)
 	}
+	t.paired = event.IsDelete() && t.decoder.ReplacesKey()
+	t.metrics.consumed.Inc()
 	t.applied(p)
+	return nil
 }
 
 // applied counts the event at hand, which is part of the batch, or of the table.
@@ -184,6 +191,10 @@ func (t *table) refuse(ctx context.Context, p place, err error) error {
 	label := string(reason)
 	if bad, ok := errors.AsType[*debezium.Error](err); ok {
 		label = string(bad.Reason)
+	}
+	if errors.Is(err, errUnordered) {
+		reason, hint = halt.KeyUnordered, hintUnordered
+		label = string(reason)
 	}
 	if errors.Is(err, errTruncate) {
 		reason, hint = t.truncateHalt(hint)
@@ -247,10 +258,17 @@ func (t *table) evolve(ctx context.Context, p place, change *debezium.SchemaChan
 
 // writeChunk writes the live rows of the open chunk to the open data file.
 func (t *table) writeChunk(ctx context.Context) error {
-	rows := t.batch.Chunk()
-	if rows == nil {
-		return nil
+	if err := t.fillChunk(ctx); err != nil {
+		return err
 	}
+	if rows := t.batch.Chunk(); rows != nil {
+		return t.writeRows(ctx, rows)
+	}
+	return nil
+}
+
+// writeRows writes sealed rows to the open data file, and tells the batch where they stand.
+func (t *table) writeRows(ctx context.Context, rows *row.Rows) error {
 	file, first, err := t.draft.Write(ctx, rows)
 	if err != nil {
 		return fmt.Errorf("write rows: %w", err)

@@ -49,6 +49,8 @@ func (t *table) due(idle bool) bool {
 	}
 	age := time.Since(t.first)
 	switch {
+	case t.paired && !idle && age < behindFactor*t.o.CommitInterval:
+		return false
 	case t.written+int64(t.batch.Bytes()) >= t.o.CommitBytes, t.share.exceeded(len(t.d.o.Tables)):
 		return true
 	case age >= behindFactor*t.o.CommitInterval:

@@ -72,7 +72,7 @@ func (m *metrics) of(name string) *tableMetrics {
 	for _, r := range debezium.Reasons() {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}
-	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused, halt.RecordOverBudget} {
+	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused, halt.RecordOverBudget, halt.KeyUnordered} {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}
 	for _, r := range halt.Reasons() {

@@ -48,6 +48,7 @@ type session struct {
 	progress map[partition]*progress
 	barrier  *barrier  // nil: nothing is held.
 	passed   bool      // The next change of the key's types may be applied.
+	paired   bool      // The last event deletes a row whose create under another key is to follow: it may keep values of that row.
 	written  int64     // Bytes of the open batch's rows that were handed to the draft.
 	first    time.Time // When the open batch got its first record.
 	last     time.Time // When the table was last committed, or opened.
@@ -209,8 +210,10 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // resume opens the Iceberg table and subscribes from its bookmark (I8).
 func (t *table) resume(ctx, work context.Context) error {
+	decoding := t.o.Decoder
+	decoding.Partial = true // source finds the values that are not there.
 	t.session = session{
-		decoder: debezium.NewDecoder(t.o.Decoder), progress: map[partition]*progress{}, last: time.Now(),
+		decoder: debezium.NewDecoder(decoding), progress: map[partition]*progress{}, last: time.Now(),
 	}
 	opened, err := t.d.o.Sink.Open(work, t.o.Sink)
 	switch {

@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -112,25 +111,7 @@ func TestTruncatesAmongRandomTrafficAndKills(t *testing.T) {
 				truth[id] = id + "|" + name
 			}
 		}
-		c := &wire{Catalog: w.catalog}
-		ctx, kill := context.WithCancel(t.Context())
-		die := func(context.Context) { kill() }
-		c.committed.Store(&die)
-		p := w.start([]pipeline.Table{table}, func(o *pipeline.Options) {
-			o.Bounded, o.GracePeriod = true, 1 // Nothing is finished after the kill.
-			w.through(c)(o)
-		})
-		select {
-		case <-ctx.Done(): // Landed, and the reply was lost.
-			p.cancel()
-			_ = p.wait()
-		case err := <-p.done:
-			p.ended = true
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		kill()
+		w.dieAfterACommit(table)
 		w.mustRunToEnd(table)
 		w.expect("d.t", []string{"id"}, maps.Clone(truth))
 	}
