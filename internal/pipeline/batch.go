@@ -40,6 +40,7 @@ func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
 		t.first = time.Now()
 	}
 	t.account()
+	t.tellUnknown()
 	return nil
 }
 

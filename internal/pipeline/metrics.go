@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	consumed, applied, ignored *prometheus.CounterVec
 	decodeErrors, restarts     *prometheus.CounterVec
+	unknownTypes               *prometheus.CounterVec
 	lag, openTransactions      *prometheus.GaugeVec
 	bufferedBytes              *prometheus.GaugeVec
 	bufferedRows, halted       *prometheus.GaugeVec
@@ -30,6 +31,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		applied:          counter("cdcd_change_events_total", "Change events folded into batches, by op.", "op"),
 		ignored:          counter("cdcd_records_ignored_total", "Records that a named rule leaves out.", "rule"),
 		decodeErrors:     counter("cdcd_decode_errors_total", "Records that were refused, by reason.", "reason"),
+		unknownTypes:     counter("cdcd_unknown_semantic_types_total", "Fields in schemas of records whose semantic type is unknown."),
 		restarts:         counter("cdcd_table_restarts_total", "Times that a table was opened again after an error."),
 		lag:              gauge("cdcd_consumer_lag_records", "High watermark minus the next offset to read.", "partition"),
 		openTransactions: gauge("cdcd_open_transaction_records", "Records that wait for an open Kafka transaction to end.", "partition"),
@@ -41,7 +43,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		lastCommit:       gauge("cdcd_last_commit_timestamp_seconds", "When the table was last committed, as a Unix time."),
 	}
 	if r != nil {
-		r.MustRegister(m.consumed, m.applied, m.ignored, m.decodeErrors, m.restarts, m.lag, m.openTransactions, m.bufferedBytes, m.bufferedRows,
+		r.MustRegister(m.consumed, m.applied, m.ignored, m.decodeErrors, m.unknownTypes, m.restarts, m.lag, m.openTransactions, m.bufferedBytes, m.bufferedRows,
 			m.halted, m.awaitedSchemas, m.committedSource, m.lastCommit)
 	}
 	return m
@@ -69,6 +71,7 @@ func (m *metrics) of(name string) *tableMetrics {
 	for _, rule := range debezium.Rules() {
 		t.ignored[rule] = m.ignored.WithLabelValues(name, string(rule))
 	}
+	m.unknownTypes.WithLabelValues(name)
 	for _, r := range debezium.Reasons() {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}

@@ -40,6 +40,7 @@ type session struct {
 	sink     *sink.Table // nil: the table does not exist yet.
 	sub      *kafka.Subscription
 	decoder  *debezium.Decoder
+	unknown  unknownNames
 	batch    *merge.Batch
 	draft    *sink.Draft
 	position bookmark.Bookmark
@@ -213,7 +214,7 @@ func (t *table) resume(ctx, work context.Context) error {
 	decoding := t.o.Decoder
 	decoding.Partial = true // source finds the values that are not there.
 	t.session = session{
-		decoder: debezium.NewDecoder(decoding), progress: map[partition]*progress{}, last: time.Now(),
+		decoder: debezium.NewDecoder(decoding), unknown: unknownNames{counter: t.d.metrics.unknownTypes.WithLabelValues(t.o.Sink.Name)}, progress: map[partition]*progress{}, last: time.Now(),
 	}
 	opened, err := t.d.o.Sink.Open(work, t.o.Sink)
 	switch {
