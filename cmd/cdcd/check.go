@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/sink"
@@ -98,7 +99,19 @@ func planTable(ctx context.Context, client *kafka.Client, s *sink.Sink, t pipeli
 			count, waiting = count+1, waiting+max(p.Next-start.Next, 0)
 		}
 	}
-	return fmt.Sprintf("%s, from topic %s with %d partitions; %d records wait", state, strings.Join(t.Topics, ", "), count, waiting), nil
+	return fmt.Sprintf("%s, from topic %s with %d partitions; %d records wait", state, strings.Join(t.Topics, ", "), count, waiting) + order(t, count), nil
+}
+
+// order tells what would halt a table because several partitions feed it (I13).
+func order(t pipeline.Table, partitions int) string {
+	text := ""
+	if partitions > 1 && len(t.Sink.Key) > 0 {
+		text += "; a record key with another column than " + strings.Join(t.Sink.Key, ", ") + " would halt it"
+	}
+	if partitions > 1 && t.Decoder.Truncate == debezium.TruncateApply {
+		text += "; a TRUNCATE would halt it"
+	}
+	return text
 }
 
 // report prints one line a check.

@@ -130,3 +130,19 @@ func (w *world) damageBookmark(table string) {
 		return os.WriteFile(path, []byte(damaged), 0o600)
 	})
 }
+
+// What would halt a table for want of order among several partitions is told beforehand.
+func TestCheckTellsWhatNeedsOnePartition(t *testing.T) {
+	w := newWorld(t, items("shop.item"))
+	config := w.configure("check", "20ms")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(text), "name = \"shop.item\"", "name = \"shop.item\"\ntruncate = \"apply\"\nkey = [\"item_id\"]", 1)
+	if err := os.WriteFile(config, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.check(exitDone, config, []string{"ok"}, []string{"ok"}, []string{"ok"}, []string{"ok"},
+		[]string{"ok", "with 3 partitions", "; a record key with another column than item_id would halt it; a TRUNCATE would halt it"})
+}

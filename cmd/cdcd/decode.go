@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/cdcd-project/cdcd/internal/config"
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/row"
 )
@@ -16,6 +17,8 @@ type decodeCommand struct {
 	Time   string            `default:"long" enum:"long,string,time" help:"What a TIME column becomes: long, string or time."`
 	Binary string            `default:"bytes" enum:"bytes,base64,base64-url-safe,hex" help:"The connector's binary.handling.mode: bytes, base64, base64-url-safe or hex."`
 	Type   map[string]string `help:"Types of columns, for records without a schema." placeholder:"COLUMN=TYPE"`
+	Config string            `help:"Configuration file, of which -table names a table: decode as cdcd run does for it." placeholder:"FILE"`
+	Table  string            `help:"The table whose settings to take, as NAMESPACE.TABLE." placeholder:"NAME"`
 }
 
 // Help says what goes in and what comes out.
@@ -30,8 +33,8 @@ func (decodeCommand) Help() string {
                 the schemas, as JSON, that any registry's id in the record stands for; optional. Where one is given,
                 the first bytes of key and value, or Confluent's headers, tell the wire format of each
 
-For each line one JSON object is printed: name, action, and as they apply key, row, types, op, reason, unchanged, detail. The actions are
-upsert, upsert_partial (the columns in unchanged keep their old value), append (of a table without a key), delete, truncate, ignore and
+For each line one JSON object is printed: name, action, and as they apply key, old_key (an update has moved the row), row, types, op, reason,
+unchanged, detail. The actions are upsert, upsert_partial (the columns in unchanged keep their old value), append (of a table without a key), delete, truncate, ignore and
 error. Columns are named as the record spells them; tables have them in lower case.
 
 Every line stands alone: its table is the one that it would make, and nothing of the lines before it is remembered. So a tombstone is
@@ -81,10 +84,11 @@ func (cmd decodeCommand) Run(c *console) error {
 }
 
 func (cmd decodeCommand) options() (debezium.Options, error) {
-	o := debezium.Options{Key: cmd.Key, Types: map[string]row.Type{}, Partial: true, Keyless: true, PlainAvro: true}
-	o.Shape = map[string]debezium.Shape{"envelope": debezium.Enveloped, "flattened": debezium.Flattened}[cmd.Shape]
-	o.Time = map[string]debezium.TimeForm{"string": debezium.TimeAsString, "time": debezium.TimeOfDay}[cmd.Time]
-	o.BinaryText = map[string]debezium.BinaryText{"base64": debezium.Base64, "base64-url-safe": debezium.Base64URL, "hex": debezium.Hex}[cmd.Binary]
+	if cmd.Table != "" || cmd.Config != "" {
+		return cmd.tableOptions()
+	}
+	o := decoderChoices(cmd.Shape, cmd.Time, cmd.Binary)
+	o.Key, o.Types, o.Partial, o.Keyless, o.PlainAvro = cmd.Key, map[string]row.Type{}, true, true, true
 	for name, text := range cmd.Type {
 		t, err := row.ParseType(text)
 		if err != nil {
@@ -93,6 +97,29 @@ func (cmd decodeCommand) options() (debezium.Options, error) {
 		o.Types[name] = t
 	}
 	return o, nil
+}
+
+// tableOptions returns the options with which cdcd run decodes the records of a table.
+func (cmd decodeCommand) tableOptions() (debezium.Options, error) {
+	plain := decodeCommand{Config: cmd.Config, Table: cmd.Table, Shape: "auto", Time: "long", Binary: "bytes"}
+	switch {
+	case cmd.Table == "" || cmd.Config == "":
+		return debezium.Options{}, errors.New("-config and -table go together")
+	case len(cmd.Key)+len(cmd.Type) > 0 || cmd.Shape != plain.Shape || cmd.Time != plain.Time || cmd.Binary != plain.Binary:
+		return debezium.Options{}, errors.New("-table takes all settings from the configuration: leave the others out")
+	}
+	conf, err := config.Load(cmd.Config)
+	if err != nil {
+		return debezium.Options{}, err
+	}
+	for _, t := range conf.Tables() {
+		if t.Name == cmd.Table {
+			o := decoderOptions(conf, t)
+			o.Partial = true
+			return o, nil
+		}
+	}
+	return debezium.Options{}, fmt.Errorf("the configuration has no table %s", cmd.Table)
 }
 
 // badLine stands for a line of the input that holds no record.

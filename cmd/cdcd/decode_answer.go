@@ -25,6 +25,7 @@ type answer struct {
 	Name      string            `json:"name"`
 	Action    string            `json:"action"`
 	Key       json.RawMessage   `json:"key,omitempty"`
+	OldKey    json.RawMessage   `json:"old_key,omitempty"`
 	Row       json.RawMessage   `json:"row,omitempty"`
 	Types     map[string]string `json:"types,omitempty"`
 	Op        string            `json:"op,omitempty"`
@@ -38,6 +39,9 @@ func describe(d *debezium.Decoder, ev *debezium.Event, rows *row.Rows) answer {
 	a := answer{Reason: string(ev.Ignored)}
 	if ev.Op != 0 && ev.Op != debezium.Tombstone && ev.Op != debezium.Upsert {
 		a.Op = ev.Op.String()
+	}
+	if ev.OldKey != nil {
+		a.OldKey = keyJSON(d, ev.OldKey)
 	}
 	switch {
 	case ev.Ignored != "":

@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/cdcd-project/cdcd/internal/config"
-	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/pipeline"
@@ -89,11 +88,9 @@ func saslMechanism(s *config.SASL) (sasl.Mechanism, error) {
 func pipelineTables(c *config.Config) []pipeline.Table {
 	var out []pipeline.Table
 	for _, t := range c.Tables() {
-		decoder := debezium.Options{Key: t.Key, Types: t.Types, Limits: debezium.DefaultLimits()}
-		setFormats(&decoder, c, t)
 		out = append(out, pipeline.Table{
 			Topics:  []string{t.Topic},
-			Decoder: decoder,
+			Decoder: decoderOptions(c, t),
 			Sink: sink.TableOptions{
 				Name: t.Name, Key: t.Key, Ref: "main", TargetFileBytes: int64(t.TargetFileSize),
 				RetainSnapshots: t.Retain.Snapshots, RetainAge: t.Retain.Age.Duration,

@@ -98,6 +98,7 @@ type TableOptions struct {
 	TargetFileSize   Size                `toml:"target_file_size"`
 	Retain           Retain              `toml:"retain"`
 	Types            map[string]row.Type `toml:"types"` // Column name to type, for records that carry no schema.
+	Decoder
 }
 
 // Retain says which snapshots survive: at most the newest Snapshots of them, and of these the ones younger than Age. The
@@ -170,6 +171,7 @@ func Default() Config {
 			FormatVersion:    2,
 			TargetFileSize:   128 * MiB,
 			Retain:           Retain{Snapshots: 200, Age: Duration{24 * time.Hour}},
+			Decoder:          defaultDecoder(),
 		},
 		Memory:      Memory{Batches: 512 * MiB, Index: 1 * GiB},
 		Admin:       Admin{Listen: "127.0.0.1:9180"},

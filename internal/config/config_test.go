@@ -52,6 +52,7 @@ func TestExampleIsTheDefaultsAndTheRequiredKeys(t *testing.T) {
 	want.Catalog.Warehouse = "file:///var/lib/cdcd/warehouse"
 	want.Catalog.Properties = map[string]string{}
 	want.Defaults.Types = map[string]row.Type{}
+	want.Defaults.SideTopics = map[string]string{}
 	want.tables = []Table{
 		{Topic: "shop.salesdb.customer", Name: "salesdb.customer", TableOptions: want.Defaults},
 		{Topic: "shop.salesdb.order_item", Name: "salesdb.order_item", TableOptions: want.Defaults},

@@ -25,6 +25,7 @@ func (f *faults) allTables(c *Config) {
 		f.tableName(at+".name", t.Name)
 		f.key(at+".key", t.Key)
 		f.options(at, &t.TableOptions)
+		f.feeds(at, t)
 		if other, twice := first[t.Name]; twice && t.Name != "" {
 			f.addf(at+".name", "is %q, which is the name of the table in line %d already: give each table a name of its own",
 				t.Name, f.position(element("table", other)+".name").line)
@@ -86,6 +87,7 @@ func (f *faults) options(path string, o *TableOptions) {
 			rule(at)
 		}
 	}
+	f.decoder(path, &o.Decoder, check)
 	check("mode", func(at string) { f.choice(at, o.Mode, []string{"upsert"}, "soft-delete", "changelog") })
 	check("on_bad_record", func(at string) { f.choice(at, o.OnBadRecord, []string{"halt"}, "quarantine") })
 	check("on_schema_conflict", func(at string) {
