@@ -2,8 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/row"
@@ -90,19 +90,7 @@ func (a *answer) describeRow(d *debezium.Decoder, ev *debezium.Event, rows *row.
 
 // typeText writes a type with a space in decimals, as Iceberg's libraries print it.
 func typeText(t row.Type) string {
-	switch t.Kind { //nolint:exhaustive // All others are printed as they are.
-	case row.Decimal:
-		return strings.Replace(t.String(), ",", ", ", 1)
-	case row.List:
-		return "list<" + typeText(t.Element()) + ">"
-	case row.Struct:
-		var fields []string
-		for _, f := range t.Fields() {
-			fields = append(fields, f.Name+": "+typeText(f.Type))
-		}
-		return "struct<" + strings.Join(fields, ", ") + ">"
-	}
-	return t.String()
+	return regexp.MustCompile(`(decimal\(\d+),`).ReplaceAllString(t.String(), "$1, ")
 }
 
 // keyJSON writes a canonical key as an object of the identifier columns.
