@@ -209,3 +209,21 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// Formats that are "auto" are those of the registry.
+func TestFormatsGoByTheRegistry(t *testing.T) {
+	confluent := "registry.type = \"confluent\"\nregistry.url = \"http://r:8081\"\n"
+	for _, tc := range []struct{ settings, value, key string }{
+		{"", "json", "json"},
+		{confluent, "avro-confluent", "avro-confluent"},
+		{"registry.type = \"glue\"\n", "avro-glue", "avro-glue"},
+		{confluent + "defaults.format = \"json\"\n", "json", "json"},
+		{confluent + "defaults.key_format = \"json\"\n", "avro-confluent", "json"},
+		{confluent + "defaults.format = \"json\"\ndefaults.key_format = \"auto\"\n", "json", "avro-confluent"},
+	} {
+		c := mustLoad(t, minimal+tc.settings)
+		if value, key := c.Formats(c.Tables()[0]); value != tc.value || key != tc.key {
+			t.Errorf("%q: got %s and %s, want %s and %s", tc.settings, value, key, tc.value, tc.key)
+		}
+	}
+}

@@ -113,7 +113,7 @@ func (d *Decoder) unwrap(c *schemaCache, text []byte) (*embedded, bool) {
 		if s.peek() == 'n' {
 			return nil, true
 		}
-		if framed := framing(text); framed != "" {
+		if framed := d.record.framing(text); framed != "" {
 			return nil, s.fail(InvalidJSON, "%s, where JSON is due: set the table's format, and the registry", framed)
 		}
 		if s.skip() && s.end() {

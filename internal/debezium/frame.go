@@ -172,6 +172,14 @@ func framing(text []byte) string {
 	return ""
 }
 
+// framing is framing, or says that the frame is in the record's headers.
+func (r *Record) framing(text []byte) string {
+	if r.header("", valueSchemaHeader) != nil || r.header("", keySchemaHeader) != nil {
+		return "an Avro body whose schema id is in the record's headers"
+	}
+	return framing(text)
+}
+
 // An inflater decompresses bodies, and keeps the memory of the last one if it is no more than usual.
 type inflater struct {
 	in  bytes.Reader

@@ -52,15 +52,25 @@ func (d *Decoder) sideTopic(ev *Event) error {
 	return errorf(MissingOp, "the member op is absent")
 }
 
-// namesServer reports whether the record key is a JSON object whose one member is serverName.
-func (d *Decoder) namesServer() bool {
+// isHeartbeatKey reports whether the record has no key, or that of a heartbeat: an object whose one member is serverName. The error is a
+// *SchemaNeeded.
+func (d *Decoder) isHeartbeatKey() (bool, error) {
+	if d.record.Key == nil {
+		return true, nil
+	}
+	e, err := d.open(&d.keys, d.record.Key, true)
+	if _, needed := err.(*SchemaNeeded); needed { //nolint:errorlint // Ours, unwrapped.
+		return false, err
+	}
+	if d.avro {
+		return err == nil && len(e.root.fields) == 1 && e.root.fields[0].field == "serverName", nil
+	}
 	s, members, named := &d.scan, 0, false
-	_, ok := d.unwrap(&d.keys, d.record.Key)
-	ok = ok && s.members(func(name []byte) bool {
+	ok := err == nil && s.members(func(name []byte) bool {
 		members++
 		named = string(name) == "serverName"
 		return s.skip()
 	}) && d.finish()
 	s.err = nil
-	return ok && named && members == 1
+	return ok && named && members == 1, nil
 }

@@ -54,12 +54,14 @@ func (d *Decoder) AddSchema(n *SchemaNeeded, w WriterSchema) {
 		}
 		x.err = errorf(reason, "%s: %s", n.Ref, x.err.Detail)
 	}
+	d.last = [2]*writer{}
 	d.writers.add(writerKey{n.Ref, n.ForKey}, x)
 }
 
 // RefuseSchema tells the decoder that it cannot have a schema that it needs: UnknownSchema, or TooLarge. The record that needs it is
 // refused for that reason; the next one asks again.
 func (d *Decoder) RefuseSchema(n *SchemaNeeded, reason Reason, detail string) {
+	d.last = [2]*writer{}
 	d.writers.add(writerKey{n.Ref, n.ForKey}, &writer{err: errorf(reason, "%s: %s", n.Ref, detail), once: true})
 }
 
@@ -169,24 +171,6 @@ func (d *Decoder) openAvroKey(e *embedded) (_ *embedded, told bool, err error) {
 	}
 	s.fail(NotAnObject, "the schema is %s, no record", e.root.kind())
 	return nil, false, d.keyError()
-}
-
-// isHeartbeatKey reports whether the record's key, if it has one, is that of a heartbeat.
-func (d *Decoder) isHeartbeatKey() (bool, error) {
-	if d.record.Key == nil {
-		return true, nil
-	}
-	if d.o.format(true) == JSON {
-		return d.namesServer(), nil
-	}
-	e, err := d.open(&d.keys, d.record.Key, true)
-	if _, needed := err.(*SchemaNeeded); needed { //nolint:errorlint // Ours, unwrapped.
-		return false, err
-	}
-	if err == nil && d.avro {
-		return len(e.root.fields) == 1 && e.root.fields[0].field == "serverName", nil
-	}
-	return d.namesServer(), nil
 }
 
 // readAvro scans the record's value, of which the schema tells everything.

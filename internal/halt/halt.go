@@ -27,7 +27,7 @@ const (
 	PartitionsAdded  Reason = "partitions_added"   // The topic has more partitions than the bookmark (I13).
 	IndexOverBudget  Reason = "index_over_budget"  // The key index does not fit into memory.index.
 	TableDropped     Reason = "table_dropped"      // The table is gone from the catalog.
-	AccessDenied     Reason = "access_denied"      // Storage or the catalog refuses cdcd's role.
+	AccessDenied     Reason = "access_denied"      // Storage, the catalog or the schema registry refuses cdcd's role.
 	AnotherWriter    Reason = "another_writer"     // A bounded run met a second writer.
 	TruncateRefused  Reason = "truncate_refused"   // A TRUNCATE arrived that no policy allows to apply.
 	RecordOverBudget Reason = "record_over_budget" // One record alone exceeds memory.batches.
