@@ -70,7 +70,7 @@ func fuzzAvroOutcome(t *testing.T, d *Decoder, keySchema, valueSchema string, ke
 			continue
 		}
 		if d.bound != nil {
-			return fmt.Sprintf("%+v", tell(t, d, Record{Key: key, Value: value}))
+			return fmt.Sprint(tell(t, d, Record{Key: key, Value: value}))
 		}
 		if err != nil {
 			return err.Error()

@@ -22,6 +22,7 @@ func TestAvroRecordsByShape(t *testing.T) {
 		want         string
 	}{
 		{"flattened", flat, Options{}, avroBody(1, 1, "x", 1, "false", 1, "u", 1, 77), `string "x"`},
+		{"flattened, with what was added in front", value("s.t.Value", `{"name":"__op","type":["null","string"]},`+id+`,{"name":"__deleted","type":["null","string"]},{"name":"v","type":["null","string"]}`), Options{}, avroBody(1, "u", 1, 1, "false", 1, "x"), `string "x"`},
 		{"flattened and kept", flat, Options{KeepAdded: true}, avroBody(1, 1, "x", 1, "false", 1, "u", 1, 77), `string "x"; string "false"; string "u"; long "77"`},
 		{"flattened and deleted", flat, Options{}, avroBody(1, 0, 1, "true", 0, 0), "d"},
 		{"flattened, and contradictory", flat, Options{}, avroBody(1, 0, 1, "true", 1, "u", 0), "schema_mismatch"},

@@ -26,11 +26,11 @@ const (
 	InvalidUTF8     Reason = "invalid_utf8"     // Also an unpaired surrogate escape.
 	NullKey         Reason = "null_key"         // Nothing says which row is meant.
 	InvalidKey      Reason = "invalid_key"      // The record key cannot be read, or contradicts the row.
-	ShortFrame      Reason = "short_frame"      // A registry's frame ends early.
+	ShortFrame      Reason = "short_frame"      // A registry's frame ends early, or is empty.
 	UnknownMagic    Reason = "unknown_magic"    // The first byte is no known frame.
-	ShortBody       Reason = "short_body"       // An Avro body ends early.
+	ShortBody       Reason = "short_body"       // An Avro body ends early or late, or was not written with its schema.
 	TooLarge        Reason = "too_large"        // One of Limits is exceeded.
-	UnknownSchema   Reason = "unknown_schema"   // The registry does not know the schema id.
+	UnknownSchema   Reason = "unknown_schema"   // The registry does not know the schema, or there is no registry.
 )
 
 // Reasons returns all reasons, in the order of their definition.
