@@ -178,8 +178,9 @@ func compare(source, read rows, ordered bool) (mismatches int, examples []string
 	if !ordered {
 		slices.Sort(want)
 		slices.Sort(have)
-		if mismatches, examples = multisetDifference(want, have); mismatches > 0 {
-			examples = append(byColumn(source, read, at), examples...)
+		mismatches, examples = multisetDifference(want, have)
+		if columns := byColumn(source, read, at); mismatches > 0 && len(columns) > 0 {
+			examples = columns
 		}
 		return mismatches, examples
 	}

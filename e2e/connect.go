@@ -35,7 +35,7 @@ func typeForms() []form {
 // settings are those in which a form differs from what cdcd recommends. ISO and Connect's times are times of day, which a TIME of
 // MariaDB need not be: the connector fails on others.
 func (f form) settings(database string) map[string]string {
-	noTimes := database + `.every_type.c_time.*`
+	noTimes := database + `.every_type.c_time(_[36])?`
 	switch f {
 	case plain:
 		return map[string]string{"key.converter.schemas.enable": "false", "value.converter.schemas.enable": "false"}

@@ -65,7 +65,7 @@ func main() {
 		*lists[name] = strings.Split(value, ",")
 	}
 	lists["s"], lists["catalogs"], lists["readers"] = &o.scenarios, &o.catalogs, &o.readers
-	list("s", "a,b,e,g", "scenarios: a, b, c, d, e, g, s")
+	list("s", "a,b,c,e,g", "scenarios: a, b, c, d, e, g, s")
 	list("catalogs", "sql,glue,rest", "catalogs: sql, glue, rest")
 	list("readers", "pyiceberg,spark,trino", "readers: pyiceberg, trino, spark")
 	flag.IntVar(&o.seconds, "seconds", 120, "how long the load of b and e lasts")

@@ -4,6 +4,7 @@ Each line of input is a JSON object: {"catalog": name, "sql": statement}. The an
 or with an error: {"lines": n} or {"error": text}; then the list of columns and the rows, as JSON arrays of text and null.
 """
 
+import decimal
 import json
 import os
 import sys
@@ -13,12 +14,22 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql.types import TimestampType
 
 
+def plain(value, kind):
+    """Returns a struct as a dict, and a decimal at its column's scale: Spark hands 0.0000000001 to Python as 100E-12."""
+    if isinstance(value, Row):
+        return value.asDict()
+    if isinstance(value, decimal.Decimal):
+        return value.quantize(decimal.Decimal(1).scaleb(-kind.scale), context=decimal.Context(prec=38, traps=[decimal.Inexact]))
+    return value
+
+
 def answer(spark, sql):
     frame = spark.sql(sql)
-    instants = [isinstance(f.dataType, TimestampType) for f in frame.schema.fields]
+    kinds = [f.dataType for f in frame.schema.fields]
+    instants = [isinstance(k, TimestampType) for k in kinds]
     yield frame.columns
     for row in frame.collect():
-        yield [canonical(v.asDict() if isinstance(v, Row) else v, i) for v, i in zip(row, instants)]
+        yield [canonical(plain(v, k), i) for v, k, i in zip(row, kinds, instants)]
 
 
 def main():

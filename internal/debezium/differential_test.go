@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cdcd-project/cdcd/internal/captured"
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
@@ -291,9 +292,9 @@ func addRecords(f *testing.F) {
 			f.Add(fixtureBytes(f, r.Key, r.KeyEncoding), value, value, true)
 		}
 	}
-	for _, name := range []string{"c-schema-mariadb-3.5.0.Final.jsonl.gz", "d-plain-mariadb-3.5.0.Final.jsonl"} {
-		for _, r := range readCaptured(f, name)[:2] {
-			f.Add(r.key(), r.value(), r.value(), true)
+	for _, form := range []string{"schema", "plain", "flattened"} {
+		for _, r := range capturedRecords(f, "c", form)[:2] {
+			f.Add(captured.Bytes(r.Key), captured.Bytes(r.Value), captured.Bytes(r.Value), true)
 		}
 	}
 	for _, embedded := range []bool{false, true} {
