@@ -332,6 +332,13 @@ func addRecords(f *testing.F) {
 			f.Add(keys[0], value, values[0], false)
 		}
 	}
+	for _, key := range []string{`{"a":1,"b":"x"}`, `{"b":"x","a":1}`, `{"a":2,"b":"x"}`, `{"a":1}`, `{"schema":null,"payload":{"a":1,"b":"x"}}`} {
+		for _, image := range []string{`{"a":1,"b":"x","v":7}`, `{"b":"x","v":7}`, `{"v":7,"b":"x","a":1}`, `{"a":1,"b":"x","v":null}`, `{"A":1,"b":"x","v":7}`} {
+			value := []byte(`{"before":null,"after":` + image + `,"source":{"ts_ms":5},"op":"c","ts_ms":6}`)
+			f.Add([]byte(key), value, value, true)
+			f.Add([]byte(key), []byte(strings.TrimSuffix(image, "}")+`,"__op":"c"}`), value, true)
+		}
+	}
 	keys, values := flattenedRecords(1)
 	f.Add(keys[0], values[0], values[0], false)
 	f.Add(keys[0], values[0], values[0], true)

@@ -7,11 +7,11 @@ import "bytes"
 //
 // Only records without an embedded schema are looked at: where there is one, the key's may differ from the row's.
 func (d *Decoder) echoed() bool {
-	s, key := &d.scan, d.record.Key
-	if s.leadEnd == 0 || !s.ordered || d.value != nil && d.value.root != nil {
+	e, key := &d.env, d.record.Key
+	if e.leadEnd == 0 || d.value != nil && d.value.root != nil {
 		return false
 	}
-	lead := d.record.Value[d.env.after:s.leadEnd]
+	lead := d.record.Value[e.after:e.leadEnd]
 	n := len(key) - 1
 	return n == len(lead) && key[n] == '}' && bytes.Equal(key[:n], lead)
 }

@@ -42,3 +42,21 @@ func TestKeysThatRepeatTheRowAreTheRows(t *testing.T) {
 		t.Errorf("a tombstone behind it: %v, %s", err, d.KeyName(0))
 	}
 }
+
+// Where the row lacks an identifier column the key is decoded to complete it, and then says nothing about the row's text.
+func TestKeysThatCompleteTheRowAreNotTakenForItsText(t *testing.T) {
+	d := NewDecoder(Options{})
+	s := table(t, "a! int, b! string, v int")
+	d.Bind(s)
+	rows := row.NewRows(s)
+	var ev Event
+	for range 3 {
+		value := []byte(`{"before":null,"after":{"v":7,"b":"x"},"op":"c"}`)
+		if err := d.Decode([]byte(`{"a":1,"b":"x"}`), value, rows, &ev); err != nil || d.keyEchoed {
+			t.Fatalf("echoed %v, %v", d.keyEchoed, err)
+		}
+	}
+	if got := string(rows.Vectors[0].AppendText(nil, 2)); got != "1" {
+		t.Errorf("a is %s", got)
+	}
+}

@@ -67,6 +67,7 @@ type envelope struct {
 	op         Op     // Zero if the member op is absent or null.
 	image      bool   // There is a row image, after or flattened.
 	after      int    // Where it begins in the text.
+	leadEnd    int    // Where its leading identifier columns end, if it was decoded in order; 0: elsewhere.
 	before     int    // One more than where the old row image begins; 0 if it is null or absent.
 	row        bool   // The row image is a started row.
 	rowErr     error  // Why it is not.
@@ -197,7 +198,7 @@ func (d *Decoder) startRow(rows *row.Rows) bool {
 	if err == nil {
 		start, depth := s.pos, s.depth
 		if _, ok := d.object(p, rows.Vectors, rows.Len()); ok {
-			d.env.row = true
+			d.env.row, d.env.leadEnd = true, s.leadEnd
 			return true
 		}
 		err = s.err
