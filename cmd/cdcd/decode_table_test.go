@@ -42,6 +42,7 @@ func TestDecodeTakesTheSettingsOfATable(t *testing.T) {
 		{"truncate", `truncate = "ignore"`, nil, `{"before":null,"after":null,` + source + `,"op":"t"}`, `ignore t truncate_ignored`},
 		{"another topic", `side_topics = {t = "signal"}`, one, `{"whatever":1}`, `ignore signal`},
 		{"key", `key = ["v"]`, one, `{"after":{"id":1,"v":2},` + source + `,"op":"c"}`, `upsert c {"v":"2"}`},
+		{"mode", `mode = "changelog"`, nil, `{"before":{"v":2},"after":null,` + source + `,"op":"d"}`, `append d {"v":"2"}`},
 		{"no key", ``, nil, `{"after":{"id":1},` + source + `,"op":"c"}`, `error null_key`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

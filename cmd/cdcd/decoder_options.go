@@ -9,6 +9,7 @@ import (
 func decoderOptions(c *config.Config, t config.Table) debezium.Options {
 	o := decoderChoices(t.Shape, t.Time, t.Binary)
 	o.Key, o.Types, o.Limits = t.Key, t.Types, debezium.DefaultLimits()
+	o.Changelog = t.Mode == "changelog"
 	o.Unsigned, o.Placeholder = t.Unsigned, t.Placeholder
 	o.AddedPrefix, o.AddedHeaderPrefix, o.KeepAdded = t.Flattened.Prefix, t.Flattened.HeaderPrefix, t.Flattened.KeepAdded
 	o.Truncate = map[string]debezium.TruncatePolicy{

@@ -92,7 +92,7 @@ func pipelineTables(c *config.Config) []pipeline.Table {
 			Topics:  []string{t.Topic},
 			Decoder: decoderOptions(c, t),
 			Sink: sink.TableOptions{
-				Name: t.Name, Key: t.Key, Ref: "main", TargetFileBytes: int64(t.TargetFileSize),
+				Name: t.Name, Key: t.Key, Changelog: t.Mode == "changelog", Ref: "main", TargetFileBytes: int64(t.TargetFileSize),
 				RetainSnapshots: t.Retain.Snapshots, RetainAge: t.Retain.Age.Duration,
 			},
 			CommitInterval: t.CommitInterval.Duration, CommitBytes: int64(t.CommitBytes), FromEarliest: t.Start == "earliest",

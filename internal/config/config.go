@@ -87,7 +87,7 @@ type AWS struct {
 type TableOptions struct {
 	CommitInterval   Duration            `toml:"commit_interval"` // At most this long after a batch's first record.
 	CommitBytes      Size                `toml:"commit_bytes"`    // Of decoded rows.
-	Mode             string              `toml:"mode"`            // "upsert".
+	Mode             string              `toml:"mode"`            // "upsert" or "changelog".
 	OnBadRecord      string              `toml:"on_bad_record"`   // "halt".
 	OnSchemaConflict string              `toml:"on_schema_conflict"`
 	Start            string              `toml:"start"`      // "complete" or "earliest".

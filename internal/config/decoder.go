@@ -67,3 +67,16 @@ func (f *faults) feeds(at string, t *Table) {
 		f.addf(at+".topic", "is %q, whose records side_topics ignores (%s): remove it there", t.Topic, rule)
 	}
 }
+
+// changelog checks that nothing contradicts a table that is only added to.
+func (f *faults) changelog(at string, t *Table) {
+	if t.Mode != "changelog" {
+		return
+	}
+	if t.Key != nil {
+		f.addf(at+".key", `contradicts mode = "changelog": every event is a row there, whatever its key; remove it`)
+	}
+	if t.Truncate == "apply" {
+		f.addf(at+".truncate", `is "apply", which contradicts mode = "changelog", where no row ever goes: write "halt" or "ignore"`)
+	}
+}

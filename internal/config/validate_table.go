@@ -26,6 +26,7 @@ func (f *faults) allTables(c *Config) {
 		f.key(at+".key", t.Key)
 		f.options(at, &t.TableOptions)
 		f.feeds(at, t)
+		f.changelog(at, t)
 		if other, twice := first[t.Name]; twice && t.Name != "" {
 			f.addf(at+".name", "is %q, which is the name of the table in line %d already: give each table a name of its own",
 				t.Name, f.position(element("table", other)+".name").line)
@@ -88,7 +89,7 @@ func (f *faults) options(path string, o *TableOptions) {
 		}
 	}
 	f.decoder(path, &o.Decoder, check)
-	check("mode", func(at string) { f.choice(at, o.Mode, []string{"upsert"}, "soft-delete", "changelog") })
+	check("mode", func(at string) { f.choice(at, o.Mode, []string{"upsert", "changelog"}, "soft-delete") })
 	check("on_bad_record", func(at string) { f.choice(at, o.OnBadRecord, []string{"halt"}, "quarantine") })
 	check("on_schema_conflict", func(at string) {
 		f.choice(at, o.OnSchemaConflict, []string{"halt"}, "new-column", "quarantine")

@@ -51,6 +51,13 @@ func (d *Decoder) decode(rows *row.Rows, ev *Event) error {
 	}
 	ev.SourceMs, ev.Snapshot, ev.Op, ev.Flattened = d.env.sourceMs, d.env.snapshot, d.env.op, d.env.flattened
 	switch d.env.op {
+	case Create, Read, Update, Upsert, Delete:
+		if d.o.Changelog {
+			return d.logChange(rows, ev)
+		}
+	case Message, Truncate, Tombstone:
+	}
+	switch d.env.op {
 	case Create, Read, Update, Upsert:
 		return d.upsert(rows, ev)
 	case Delete:

@@ -21,10 +21,11 @@ type Decoder struct {
 	typing typing
 	added  addedNames
 
-	bound    *row.Schema
-	boundErr error          // Why no row can be decoded to the bound schema.
-	columns  map[string]int // The bound columns by lower-case name.
-	keyRows  *row.Rows      // Takes one row of identifier values at a time.
+	bound      *row.Schema
+	boundErr   error          // Why no row can be decoded to the bound schema.
+	columns    map[string]int // The bound columns by lower-case name.
+	logColumns []int          // Of a changelog: its own columns, in the order of ChangelogColumns.
+	keyRows    *row.Rows      // Takes one row of identifier values at a time.
 
 	values, keys     schemaCache
 	writers          writers     // The schemas of Avro records.
@@ -93,6 +94,9 @@ func (d *Decoder) checkBound() error {
 	s := d.bound
 	if len(d.columns) < len(s.Columns) {
 		return errorf(DuplicateMember, "the table has columns that are equal ignoring case")
+	}
+	if d.o.Changelog {
+		return d.checkChangelog()
 	}
 	if len(s.Key) == 0 && !d.o.Keyless {
 		return errorf(InvalidKey, "the table has no identifier columns")

@@ -99,14 +99,15 @@ type Event struct {
 	SourceMs  int64    // source.ts_ms: when the source database committed, in milliseconds since 1970; 0 if unknown.
 	Snapshot  Snapshot // source.snapshot.
 	Flattened bool     // The record is not enveloped.
+	Logged    bool     // Its row is one of a changelog, whatever Op says.
 }
 
 // IsUpsert reports whether the event's row replaces the row of its key. A Create is one too: Debezium delivers at
 // least once, and a snapshot may overlap the stream, so the key may exist already. Without Options.Partial, Unchanged is empty.
 func (e *Event) IsUpsert() bool { return e.Ignored == "" && e.hasRow() && e.Key != nil }
 
-// IsAppend reports whether the event's row is one more row of a table without a key (Options.Keyless).
-func (e *Event) IsAppend() bool { return e.Ignored == "" && e.hasRow() && e.Key == nil }
+// IsAppend reports whether the event's row is one more row of a table without a key (Options.Keyless, Options.Changelog).
+func (e *Event) IsAppend() bool { return e.Logged || e.Ignored == "" && e.hasRow() && e.Key == nil }
 
 func (e *Event) hasRow() bool {
 	return e.Op == Create || e.Op == Read || e.Op == Update || e.Op == Upsert
@@ -114,4 +115,6 @@ func (e *Event) hasRow() bool {
 
 // IsDelete reports whether the event removes the row of its key, if there is one. A tombstone does so as well: a
 // compacted topic may have kept nothing else of a delete.
-func (e *Event) IsDelete() bool { return e.Ignored == "" && (e.Op == Delete || e.Op == Tombstone) }
+func (e *Event) IsDelete() bool {
+	return e.Ignored == "" && !e.Logged && (e.Op == Delete || e.Op == Tombstone)
+}

@@ -76,8 +76,11 @@ func (d *Decoder) wantTable(columns, keyColumns []row.Column) error {
 }
 
 // KeyTable returns the schema of a table of which no more is known than a record key, such as that of a tombstone; nil if the
-// key does not tell, and identifier columns are configured.
+// key does not tell, and identifier columns are configured, or for a changelog.
 func (d *Decoder) KeyTable(r Record) (*row.Schema, error) {
+	if d.o.Changelog {
+		return nil, nil
+	}
 	d.record = r
 	columns, err := d.keyColumns(r.Key)
 	if err != nil || columns == nil {

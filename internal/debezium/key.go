@@ -133,7 +133,7 @@ func (d *Decoder) openKey(key []byte) (e *embedded, told bool, err error) {
 
 // waysToKey says what to do about a source table without a key.
 const waysToKey = "give the source table a primary key, or name unique columns in the connector's message.key.columns, or in key of the table's configuration, " +
-	"which one partition must feed then"
+	"which one partition must feed then, or keep a changelog (mode)"
 
 func (d *Decoder) nullKey() error {
 	if len(d.o.Key) > 0 {

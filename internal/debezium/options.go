@@ -101,6 +101,8 @@ type Options struct {
 	// Keyless accepts tables without identifier columns, whose creates and reads are appends. Otherwise a record that nothing
 	// identifies is refused.
 	Keyless bool
+	// Changelog makes every change event one more row of a table without identifier columns, which has ChangelogColumns besides.
+	Changelog bool
 }
 
 // The default of AddedPrefix, AddedHeaderPrefix and Placeholder.

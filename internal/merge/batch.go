@@ -51,6 +51,8 @@ type Batch struct {
 
 	partial partial // Of the open chunk.
 
+	appended int64 // Rows without a key.
+
 	dead  []keyindex.Location // Rows of this batch's own files that it superseded.
 	spans []span              // Where chunks were placed.
 }
@@ -77,7 +79,7 @@ func (b *Batch) Reset(s *row.Schema) {
 	b.states, b.places, b.owners, b.chunkOwners = b.states[:0], b.places[:0], b.owners[:0], b.chunkOwners[:0]
 	b.partial.reset()
 	b.dead, b.spans = b.dead[:0], b.spans[:0]
-	b.changes, b.waiting = 0, false
+	b.changes, b.waiting, b.appended = 0, false, 0
 }
 
 // Rows returns the open chunk: the decoder appends and ends one row, then Upsert is called. The pointer is the same until
@@ -105,6 +107,15 @@ func (b *Batch) Delete(key []byte) {
 	case placed:
 		b.states[id] = undonePlaced
 	}
+}
+
+// Append makes the last ended row of Rows one more row of a table without a key. A batch has either rows with keys or rows without.
+func (b *Batch) Append() {
+	if len(b.owners) > 0 || b.keys.Len() > 0 {
+		invariant.Check(false, "I4: a row without a key among %d rows with keys", b.keys.Len())
+	}
+	b.changes++
+	b.appended++
 }
 
 // touch returns the number of the changed key; a row of it that was written already is dead.

@@ -11,6 +11,9 @@ import (
 // next Chunk, or Reset; changes may be folded in meanwhile.
 func (b *Batch) Chunk() *row.Rows {
 	b.checkPlaced()
+	if b.appended > 0 {
+		return b.appendedChunk()
+	}
 	if b.rows.Len() != len(b.owners) {
 		invariant.Check(false, "I6: %d rows ended for %d upserts", b.rows.Len(), len(b.owners))
 	}
@@ -39,6 +42,17 @@ func (b *Batch) Chunk() *row.Rows {
 	if b.waiting = len(b.live) > 0; !b.waiting {
 		return nil
 	}
+	return b.chunk
+}
+
+// appendedChunk is Chunk for rows without keys: all of them are live.
+func (b *Batch) appendedChunk() *row.Rows {
+	if b.rows.Len() == 0 {
+		return nil
+	}
+	b.chunk.Reset()
+	*b.chunk, *b.rows = *b.rows, *b.chunk
+	b.waiting = true
 	return b.chunk
 }
 

@@ -15,7 +15,7 @@ type Plan struct {
 	// changed or deleted, and rows of this batch's own files that it superseded.
 	Dead []keyindex.Location
 
-	Inserted int64 // Keys that have a row and had none.
+	Inserted int64 // Keys that have a row and had none; and rows without a key.
 	Updated  int64 // Keys whose row is replaced.
 	Deleted  int64 // Keys whose row is removed.
 	Unknown  int64 // Keys that were deleted and that neither the table nor this batch knew: no effect.
@@ -26,7 +26,7 @@ type Plan struct {
 // head is planned again on that head's index. Every row must have been placed.
 func (b *Batch) Plan(ix *keyindex.Index) Plan {
 	b.checkComplete()
-	p := Plan{Dead: slices.Grow(slices.Clone(b.dead), b.Len())}
+	p := Plan{Dead: slices.Grow(slices.Clone(b.dead), b.Len()), Inserted: b.appended}
 	for id, s := range b.states {
 		old, had := ix.Get(b.keys.Key(uint32(id)))
 		if had {

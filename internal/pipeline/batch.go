@@ -151,7 +151,10 @@ func (t *table) fold(ctx context.Context, p place) error {
 		t.metrics.ignored[event.Ignored].Inc()
 		return nil
 	}
-	if event.Unordered || event.OldKey != nil || event.Unchanged != nil {
+	if event.Logged {
+		t.stamp(p)
+		t.batch.Append()
+	} else if event.Unordered || event.OldKey != nil || event.Unchanged != nil {
 		if err := t.foldUnusual(); err != nil {
 			return t.refuse(ctx, p, err)
 		}

@@ -42,6 +42,7 @@ type session struct {
 	decoder  *debezium.Decoder
 	unknown  unknownNames
 	batch    *merge.Batch
+	stamps   stamps // Of a changelog.
 	draft    *sink.Draft
 	position bookmark.Bookmark
 	base     bookmark.Bookmark // Where position stood at the last commit, or when the table was opened.
@@ -280,6 +281,7 @@ func (t *table) use(s *sink.Table) {
 	t.decoder.Bind(s.Schema())
 	t.batch = merge.NewBatch(s.Schema())
 	t.draft = s.Draft()
+	t.stamps = stampsOf(s.Schema())
 }
 
 // close ends the session. A batch that is still open is dropped: it is read again from the bookmark.

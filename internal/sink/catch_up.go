@@ -96,11 +96,19 @@ func (t *Table) reindex(ctx context.Context, l *live) error {
 	if err != nil {
 		return err
 	}
-	if err := sameKeys(old, index); err != nil {
+	if err := errors.Join(sameKeys(old, index), t.sameRows(l)); err != nil {
 		return halt.Newf(halt.ForeignRows, "Undo what the other tool did: "+rewindHint(t.meta, t.o.Ref), "snapshot %d says replace, but %w", t.head.SnapshotID, err)
 	}
 	t.log.Info("caught up with replaced files", "snapshot_id", t.head.SnapshotID, "files", len(l.data))
 	t.live, t.index = l, index
+	return nil
+}
+
+// sameRows compares the number of rows of a changelog, which has no keys to compare.
+func (t *Table) sameRows(l *live) error {
+	if before, after := t.live.rows(), l.rows(); t.o.Changelog && before != after {
+		return fmt.Errorf("the table went from %d rows to %d", before, after)
+	}
 	return nil
 }
 

@@ -216,7 +216,7 @@ func (t *Table) land(ctx context.Context, st *staged, o outcome, c Change) (Comm
 	before := t.meta
 	t.meta, t.head, t.bookmark = o.meta, head, c.Bookmark.Clone()
 	if t.evolved != nil || t.target.iceberg.ID != o.meta.CurrentSchema().ID {
-		target, err := newTarget(o.meta.CurrentSchema(), t.o.Key)
+		target, err := newTarget(o.meta.CurrentSchema(), t.o)
 		if err != nil {
 			return done, err
 		}

@@ -21,7 +21,7 @@ type schemaChange struct {
 func (t *Table) Evolve(want *row.Schema) error {
 	tx := icetable.New(t.ident, t.meta, "", nil, nil).NewTransaction()
 	update := tx.UpdateSchema(true, false)
-	have, err := rowSchema(t.meta.CurrentSchema(), t.o.Key)
+	have, err := rowSchema(t.meta.CurrentSchema(), t.o)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (t *Table) Evolve(want *row.Schema) error {
 	if err != nil {
 		return fmt.Errorf("evolve schema: %w", err)
 	}
-	target, err := newTarget(meta.CurrentSchema(), t.o.Key)
+	target, err := newTarget(meta.CurrentSchema(), t.o)
 	if err != nil {
 		return err
 	}

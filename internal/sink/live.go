@@ -132,6 +132,15 @@ func (l *live) add(t *Table, e *entry) error {
 	return nil
 }
 
+// rows returns the number of live rows.
+func (l *live) rows() int {
+	n := int64(0)
+	for _, f := range l.data {
+		n += f.file.Count() - f.dead
+	}
+	return int(n)
+}
+
 // sameFiles reports whether both refer to the same data and delete files.
 func (l *live) sameFiles(o *live) bool {
 	if len(l.data) != len(o.data) || len(l.deletes) != len(o.deletes) {

@@ -38,6 +38,9 @@ func (t *Table) rebuild(ctx context.Context, l *live) (*keyindex.Index, error) {
 		}
 	}
 	index := keyindex.New()
+	if t.o.Changelog {
+		return index, nil // No row is ever looked up.
+	}
 	for _, f := range l.data {
 		if err := t.indexFile(ctx, f, dead[f.number], index); err != nil {
 			return nil, err

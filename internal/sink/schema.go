@@ -92,9 +92,9 @@ func counter(last int) func() int {
 	return func() int { last++; return last }
 }
 
-// rowSchema returns the table schema of an existing Iceberg table. key names the identifier columns in key order; if
-// it is empty the table's identifier fields are the key, in the order of their ids.
-func rowSchema(s *iceberg.Schema, key []string) (*row.Schema, error) {
+// rowSchema returns the table schema of an existing Iceberg table. The configured key names the identifier columns in key order; if
+// it is empty the table's identifier fields are the key, in the order of their ids. A changelog has none.
+func rowSchema(s *iceberg.Schema, o TableOptions) (*row.Schema, error) {
 	out := &row.Schema{}
 	for _, f := range s.Fields() {
 		t, ok := rowType(f.Type)
@@ -114,7 +114,8 @@ func rowSchema(s *iceberg.Schema, key []string) (*row.Schema, error) {
 		}
 		names = append(names, name)
 	}
-	if len(key) == 0 {
+	key := o.Key
+	if len(key) == 0 && !o.Changelog {
 		key = names
 	}
 	if sorted(key) != sorted(names) {
@@ -124,7 +125,7 @@ func rowSchema(s *iceberg.Schema, key []string) (*row.Schema, error) {
 	for _, name := range key {
 		out.Key = append(out.Key, out.Index(name))
 	}
-	if len(out.Key) == 0 {
+	if len(out.Key) == 0 && !o.Changelog {
 		return nil, halt.Newf(halt.InvalidTable, "Set the table's identifier fields, or let cdcd create the table.", "the table has no identifier fields")
 	}
 	if err := out.CheckKey(); err != nil {

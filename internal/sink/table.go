@@ -26,6 +26,7 @@ import (
 type TableOptions struct {
 	Name            string // namespace.table
 	Key             []string
+	Changelog       bool          // The table has no identifier fields, and rows are only ever added. Key is empty then.
 	Ref             string        // The branch that is written: "main".
 	TargetFileBytes int64         // Where a data file ends.
 	RetainSnapshots int           // How many snapshots of the branch are kept, the head included; at least 1.
@@ -94,7 +95,7 @@ func (s *Sink) Open(ctx context.Context, o TableOptions) (*Table, error) {
 		t.Close()
 		return nil, fmt.Errorf("open table %s: %w", o.Name, err)
 	}
-	t.log.Info("built index", "rows", t.index.Len(), "files", len(t.live.data), "bytes", t.index.Bytes(),
+	t.log.Info("built index", "rows", t.Rows(), "files", len(t.live.data), "bytes", t.index.Bytes(),
 		"duration_ms", time.Since(started).Milliseconds())
 	t.report()
 	return t, nil
@@ -170,7 +171,7 @@ func (t *Table) adoptMetadata(ctx context.Context, loaded *icetable.Table) error
 	if err != nil {
 		return err
 	}
-	target, err := newTarget(meta.CurrentSchema(), t.o.Key)
+	target, err := newTarget(meta.CurrentSchema(), t.o)
 	if err != nil {
 		return err
 	}
@@ -195,8 +196,8 @@ func (t *Table) openStorage(ctx context.Context, loaded *icetable.Table) error {
 	return nil
 }
 
-func newTarget(s *iceberg.Schema, key []string) (schemaTarget, error) {
-	rows, err := rowSchema(s, key)
+func newTarget(s *iceberg.Schema, o TableOptions) (schemaTarget, error) {
+	rows, err := rowSchema(s, o)
 	if err != nil {
 		return schemaTarget{}, err
 	}
@@ -216,7 +217,7 @@ func newTarget(s *iceberg.Schema, key []string) (schemaTarget, error) {
 // keep commits small, and opens it. A table that exists already is opened as it is: an earlier call may have made it
 // without getting its answer.
 func (s *Sink) Create(ctx context.Context, o TableOptions, schema *row.Schema) (*Table, error) {
-	if err := schema.CheckKey(); err != nil || len(schema.Key) == 0 {
+	if err := schema.CheckKey(); err != nil || len(schema.Key) == 0 != o.Changelog {
 		return nil, fmt.Errorf("create table %s: %w", o.Name, halt.Newf(halt.InvalidTable,
 			"Configure a key for the table.", "no usable key: %w", err))
 	}
@@ -280,7 +281,12 @@ func (t *Table) HeadIsForeign() bool {
 func (t *Table) Schema() *row.Schema { return t.target.rows }
 
 // Rows returns the number of live rows.
-func (t *Table) Rows() int { return t.index.Len() }
+func (t *Table) Rows() int {
+	if t.o.Changelog {
+		return t.live.rows()
+	}
+	return t.index.Len()
+}
 
 // report sets the gauges that describe the table's present state.
 func (t *Table) report() {

@@ -13,7 +13,7 @@ import (
 // that the commit lands. So a truncate that meets another tool's compaction is staged again on what that has made.
 func (t *Table) planTruncate(st *staged, c Change) []manifestPlan {
 	invariant.Check(c.Draft == nil && (c.Batch == nil || c.Batch.Empty()), "I1: a truncate of %s with rows", t.o.Name)
-	st.plan.Deleted = int64(t.index.Len())
+	st.plan.Deleted = int64(t.Rows())
 	maps.Copy(st.dropData, t.live.data)
 	for _, d := range t.live.deletes {
 		st.dropDeletes[d] = true
