@@ -24,17 +24,22 @@ const (
 	asText     form = "text"    // Text wherever a mode has it; whole numbers of 64 bits.
 	asISO      form = "iso"     // ISO 8601, hexadecimal digits, doubles.
 	asConnect  form = "connect" // Kafka Connect's own types of times.
+	avroGlue   form = "avro"    // Avro, with its schemas in AWS Glue Schema Registry.
 	asMicros   form = "micros"  // Microseconds everywhere, numbers for decimals, base64 for URLs.
 )
 
-// typeForms are the forms in which scenario c looks at its types.
-func typeForms() []form {
-	return []form{withSchema, plain, flattened, asText, asISO, asConnect, asMicros}
+// typeForms are the forms in which scenario c looks at its types; Avro needs a registry, which moto is.
+func typeForms(w *world) []form {
+	forms := []form{withSchema, plain, flattened, asText, asISO, asConnect, asMicros}
+	if w.moto != nil {
+		forms = append(forms, avroGlue)
+	}
+	return forms
 }
 
 // settings are those in which a form differs from what cdcd recommends. ISO and Connect's times are times of day, which a TIME of
 // MariaDB need not be: the connector fails on others.
-func (f form) settings(database string) map[string]string {
+func (f form) settings(w *world, database string) map[string]string {
 	noTimes := database + `.every_type.c_time(_[36])?`
 	switch f {
 	case plain:
@@ -59,6 +64,17 @@ func (f form) settings(database string) map[string]string {
 			"time.precision.mode": "microseconds", "binary.handling.mode": "base64-url-safe",
 			"key.converter.decimal.format": "NUMERIC", "value.converter.decimal.format": "NUMERIC",
 		}
+	case avroGlue:
+		settings := map[string]string{}
+		for _, side := range []string{"key", "value"} {
+			converter := side + ".converter"
+			settings[converter] = glueConverter
+			settings[converter+".region"], settings[converter+".endpoint"] = awsRegion, w.moto.url
+			settings[converter+".registry.name"], settings[converter+".schemaName"] = glueRegistry, database+"-"+side
+			settings[converter+".schemaAutoRegistrationEnabled"], settings[converter+".compatibility"] = "true", "NONE"
+			settings[converter+".avroRecordType"] = "GENERIC_RECORD"
+		}
+		return settings
 	case withSchema:
 	}
 	return nil
@@ -106,6 +122,11 @@ func startConnect(ctx context.Context, w *world, database string, forms ...form)
 	if err := writeProperties(files[0], worker); err != nil {
 		return nil, err
 	}
+	if slices.Contains(forms, avroGlue) {
+		if err := w.moto.do(ctx, http.MethodPost, "/", "CreateRegistry", `{"RegistryName":"`+glueRegistry+`"}`); err != nil {
+			return nil, err
+		}
+	}
 	for i, f := range forms {
 		file := filepath.Join(dir, string(f)+".properties")
 		if err := writeProperties(file, connectorConfig(w, database, f, 100+i)); err != nil {
@@ -150,7 +171,7 @@ func connectorConfig(w *world, database string, f form, serverID int) map[string
 		conf[side+".converter.schemas.enable"] = "true"
 		conf[side+".converter.replace.null.with.default"] = "false"
 	}
-	maps.Copy(conf, f.settings(database))
+	maps.Copy(conf, f.settings(w, database))
 	return conf
 }
 
@@ -165,7 +186,7 @@ func writeProperties(path string, values map[string]string) error {
 // start starts the worker, also again after stop or kill, and waits until its connectors run.
 func (c *connect) start(ctx context.Context) error {
 	var err error
-	if c.proc, err = c.ps.start("connect-"+c.database, nil, c.argv...); err != nil {
+	if c.proc, err = c.ps.start("connect-"+c.database, awsEnv(), c.argv...); err != nil {
 		return err
 	}
 	return c.proc.await(ctx, 2*time.Minute, func(ctx context.Context) error {

@@ -199,7 +199,7 @@ func (w *world) installAll(ctx context.Context) error {
 		return err
 	}
 	if w.options.onAWS() {
-		if err := in.python(ctx, "moto"); err != nil {
+		if err := errors.Join(in.python(ctx, "moto"), in.installConverter(ctx)); err != nil {
 			return err
 		}
 	}

@@ -140,12 +140,14 @@ func (p *play) awaitMarker(ctx context.Context, f form, timeout time.Duration) e
 		return err
 	}
 	defer client.Close()
-	want, seen := fmt.Sprintf(`"n":%d`, p.marker), false
+	want, seen, records := fmt.Sprintf(`"n":%d`, p.marker), false, 0
 	for !seen {
 		fetches := client.PollFetches(ctx)
 		if ctx.Err() != nil {
 			return fmt.Errorf("wait for the marker of %s: %w\n%s", prefix(p.database, f), ctx.Err(), tail(p.connect.proc.log, 5))
 		}
+		records += fetches.NumRecords()
+		seen = seen || f == avroGlue && records > p.marker // One of the snapshot, and each update.
 		fetches.EachRecord(func(r *kgo.Record) { seen = seen || containsField(r.Value, want) })
 	}
 	last := ""

@@ -176,7 +176,7 @@ func escapedEnums(f form, source rows) {
 // scenarioC is every column type with its boundaries, in the snapshot and after it.
 func scenarioC(ctx context.Context, w *world) (err error) {
 	tables, create := typeTables()
-	p := &play{w: w, scenario: "c", database: "types", forms: typeForms(), mirrored: []form{withSchema, plain, flattened}, tables: tables}
+	p := &play{w: w, scenario: "c", database: "types", forms: typeForms(w), mirrored: []form{withSchema, plain, flattened}, tables: tables}
 	p.expect = escapedEnums
 	defer func() { err = errors.Join(err, p.end()) }()
 	if err := p.begin(ctx, "1s", func(db *sql.DB) error { return execAll(ctx, db, append(create, typeRows(1)...)...) }); err != nil {
