@@ -82,13 +82,16 @@ func (d *Decoder) deletedImage(rows *row.Rows) {
 	s := &d.scan
 	s.unchanged = s.unchanged[:0]
 	p, err := d.rowProjection()
+	if err == nil && d.value != nil {
+		err = d.value.sameImages()
+	}
 	if err != nil {
 		d.env.rowErr = err
 		return
 	}
-	s.reset(d.record.Value)
+	d.reopen()
 	s.pos = d.env.after
-	if _, ok := s.object(p, rows.Vectors, rows.Len()); !ok {
+	if _, ok := d.object(p, rows.Vectors, rows.Len()); !ok {
 		d.env.rowErr = s.err
 		rows.Drop()
 		return

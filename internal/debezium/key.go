@@ -208,10 +208,20 @@ func (d *Decoder) keyProjection(e *embedded) (*projection, error) {
 	return e.key.p, e.key.err
 }
 
+// sameImages checks that the row image before can be read by a projection of the one after: without names, order is all there is.
+func (e *embedded) sameImages() error {
+	if e.avro {
+		if after := e.root.member("after"); after != nil && after.wire.typ != e.root.member("before").wire.typ {
+			return errorf(SchemaMismatch, "the row images before and after are of different schemas")
+		}
+	}
+	return nil
+}
+
 // beforeProjection returns the projection of the row image to the identifier columns.
 func (d *Decoder) beforeProjection(e *embedded) (*projection, error) {
-	if after := e.root.member("after"); e.avro && after != nil && after.wire.typ != e.root.member("before").wire.typ {
-		return nil, errorf(SchemaMismatch, "the row images before and after are of different schemas")
+	if err := e.sameImages(); err != nil {
+		return nil, err
 	}
 	if e.before.bound != d.bound {
 		p, err := d.projectIdentifiers(d.rowFields(), false)
