@@ -197,6 +197,7 @@ func (d *Decoder) startRow(rows *row.Rows) bool {
 	p, err := d.rowProjection()
 	if err == nil {
 		start, depth := s.pos, s.depth
+		s.leadEnd = 0
 		if _, ok := d.object(p, rows.Vectors, rows.Len()); ok {
 			d.env.row, d.env.leadEnd = true, s.leadEnd
 			return true
