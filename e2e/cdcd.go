@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,13 +45,23 @@ func newCdcd(w *world, scenario string, t *target, defaults string, mirrors []mi
 	if err != nil {
 		return nil, err
 	}
+	if t.name != "glue" { // Only there cdcd is told where the registry is.
+		mirrors = slices.DeleteFunc(slices.Clone(mirrors), func(m mirror) bool { return m.form == avroGlue })
+	}
+	registry := ""
+	if slices.ContainsFunc(mirrors, func(m mirror) bool { return m.form == avroGlue }) {
+		registry = "[registry]\ntype = \"glue\"\n\n"
+	}
 	c := &cdcd{w: w, name: "cdcd-" + scenario + "-" + t.name, target: t, mirrors: mirrors}
 	c.config = filepath.Join(w.dir, c.name+".toml")
 	var b strings.Builder
 	fmt.Fprintf(&b, "[kafka]\nbrokers = [%q]\ngroup = %q\nsession_timeout = \"10s\"\n\n%s\n[defaults]\n%s\n[admin]\nlisten = %q\n\n[log]\nformat = \"text\"\n",
-		address(w.kafka.port), c.name, t.config, defaults, address(port))
+		address(w.kafka.port), c.name, registry+t.config, defaults, address(port))
 	for _, m := range mirrors {
 		fmt.Fprintf(&b, "\n[[table]]\ntopic = %q\nname = %q\n", m.topic, m.name)
+		if registry != "" {
+			fmt.Fprintf(&b, "format = %q\n", map[bool]string{true: "avro-glue", false: "json"}[m.form == avroGlue])
+		}
 		if len(m.types) > 0 {
 			b.WriteString("[table.types]\n")
 			for column, typ := range m.types {
