@@ -114,7 +114,7 @@ func TestBackfillEndsWithoutALastRecord(t *testing.T) {
 // A table that halts does not hold the others up; the run says which one, where, why, and what to do, and fails.
 func TestBackfillFailsIfATableHalts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, items("shop.item"), stock("shop.stock"), stock("shop.lost"))
+	w := newWorld(t, halting(items("shop.item")), stock("shop.stock"), stock("shop.lost"))
 	config := w.configure("bounded", "1h")
 	if err := w.cluster.DeleteTopic("t.shop.lost"); err != nil {
 		t.Fatal(err)

@@ -12,13 +12,16 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 )
 
 // Exit codes.
 const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2 // Usage or configuration.
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2 // Usage or configuration.
+	exitQuarantined = 3 // Finished, but records were quarantined.
 )
 
 // usageError is a fault in the command line or the configuration: nothing was touched.
@@ -76,6 +79,9 @@ func execute(c *console, args []string) int {
 		_, _ = fmt.Fprintf(c.err, "cdcd: %v\n", err)
 		if hint := hintOf(err); hint != "" {
 			_, _ = fmt.Fprintf(c.err, "hint: %s\n", hint)
+		}
+		if errors.Is(err, pipeline.ErrQuarantined) {
+			return exitQuarantined
 		}
 		return exitFailed
 	}

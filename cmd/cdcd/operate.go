@@ -78,12 +78,15 @@ func (f operateFlags) operate(c *console, name sink.OperationName, d decide) err
 	return errors.Join(err, cat.Close())
 }
 
-// configured returns the table of that name.
+// configured returns the table of that name. A quarantine table is one without topics.
 func configured(tables []pipeline.Table, name string) (pipeline.Table, error) {
 	var names []string
 	for _, t := range tables {
 		if t.Sink.Name == name {
 			return t, nil
+		}
+		if q := pipeline.QuarantineOf(t.Sink); q.Name == name {
+			return pipeline.Table{Sink: q}, nil
 		}
 		names = append(names, t.Sink.Name)
 	}

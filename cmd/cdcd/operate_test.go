@@ -30,7 +30,7 @@ func TestWayOutSkip(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			t.Parallel()
-			k := newWalk(t, items("shop.item"))
+			k := newWalk(t, halting(items("shop.item")))
 			bad := &kgo.Record{
 				Topic: k.m.topic, Partition: 1, Key: []byte(traffic.ItemKey(5)), Value: []byte(poison),
 				Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte{0xff, 1}}},
@@ -97,7 +97,7 @@ func TestOperatorsWrongUsage(t *testing.T) {
 // A record that is bad before there is a table can be left out as soon as somebody has made the table.
 func TestSkipBeforeTheFirstCommit(t *testing.T) {
 	t.Parallel()
-	k := &walk{world: newWorld(t, stock("shop.stock")), rng: rand.New(rand.NewPCG(1, 7))}
+	k := &walk{world: newWorld(t, halting(stock("shop.stock"))), rng: rand.New(rand.NewPCG(1, 7))}
 	k.m, k.config = k.mirrors[0], k.configure("walk", "20ms")
 	bad := &kgo.Record{Topic: k.m.topic, Key: []byte(traffic.StockKey("a", 1)), Value: []byte(`{`)}
 	k.send(bad)

@@ -86,5 +86,9 @@ func (cmd runCommand) mirror(ctx context.Context, conf *config.Config, client *k
 		Tables: pipelineTables(conf), Bounded: cmd.Backfill, BatchBytes: int64(conf.Memory.Batches), GracePeriod: conf.GracePeriod.Duration,
 		Pause: pause, PauseMax: pauseMax, QuietInterval: quietInterval, WatchInterval: watchInterval, Logger: log, Registerer: registry,
 	})
-	return errors.Join(err, cat.Close())
+	closed := cat.Close()
+	if closed != nil && errors.Is(err, pipeline.ErrQuarantined) {
+		return closed // The run did not finish as it should: what was quarantined is in the log.
+	}
+	return errors.Join(err, closed)
 }

@@ -44,6 +44,12 @@ func mirrorOf(name string, s *traffic.Source) *mirror {
 	return m
 }
 
+// halting makes a table halt at a record that cannot be applied.
+func halting(m *mirror) *mirror {
+	m.settings += "\non_bad_record = \"halt\""
+	return m
+}
+
 // produce lets each source table change n times, and returns the number of records.
 func (w *world) produce(seed uint64, n int) int {
 	w.t.Helper()

@@ -95,6 +95,10 @@ func pipelineTables(c *config.Config) []pipeline.Table {
 				Name: t.Name, Key: t.Key, Changelog: t.Mode == "changelog", Ref: "main", TargetFileBytes: int64(t.TargetFileSize),
 				RetainSnapshots: t.Retain.Snapshots, RetainAge: t.Retain.Age.Duration,
 			},
+			BadRecords: pipeline.BadRecords{
+				Quarantine: t.OnBadRecord == "quarantine", QuarantineConflicts: t.OnSchemaConflict == "quarantine",
+				Max: int64(t.BadRecordLimit.Records), Percent: int64(t.BadRecordLimit.Percent),
+			},
 			CommitInterval: t.CommitInterval.Duration, CommitBytes: int64(t.CommitBytes), FromEarliest: t.Start == "earliest",
 		})
 	}

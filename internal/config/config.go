@@ -88,17 +88,25 @@ type TableOptions struct {
 	CommitInterval   Duration            `toml:"commit_interval"` // At most this long after a batch's first record.
 	CommitBytes      Size                `toml:"commit_bytes"`    // Of decoded rows.
 	Mode             string              `toml:"mode"`            // "upsert" or "changelog".
-	OnBadRecord      string              `toml:"on_bad_record"`   // "halt".
-	OnSchemaConflict string              `toml:"on_schema_conflict"`
-	Start            string              `toml:"start"`      // "complete" or "earliest".
-	Format           string              `toml:"format"`     // "auto", "json", "avro-confluent" or "avro-glue".
-	KeyFormat        string              `toml:"key_format"` // The same of record keys; "": as format.
-	PlainAvro        bool                `toml:"plain_avro"` // Whether Avro schemas may lack what Kafka Connect says of types.
+	OnBadRecord      string              `toml:"on_bad_record"`   // "quarantine" or "halt".
+	BadRecordLimit   BadRecordLimit      `toml:"bad_record_limit"`
+	OnSchemaConflict string              `toml:"on_schema_conflict"` // "halt" or "quarantine".
+	Start            string              `toml:"start"`              // "complete" or "earliest".
+	Format           string              `toml:"format"`             // "auto", "json", "avro-confluent" or "avro-glue".
+	KeyFormat        string              `toml:"key_format"`         // The same of record keys; "": as format.
+	PlainAvro        bool                `toml:"plain_avro"`         // Whether Avro schemas may lack what Kafka Connect says of types.
 	FormatVersion    int                 `toml:"format_version"`
 	TargetFileSize   Size                `toml:"target_file_size"`
 	Retain           Retain              `toml:"retain"`
 	Types            map[string]row.Type `toml:"types"` // Column name to type, for records that carry no schema.
 	Decoder
+}
+
+// BadRecordLimit is how many records of one batch may go to quarantine before the table halts: the larger of a number and of a share of
+// what the batch has consumed.
+type BadRecordLimit struct {
+	Records int `toml:"records"`
+	Percent int `toml:"percent"`
 }
 
 // Retain says which snapshots survive: at most the newest Snapshots of them, and of these the ones younger than Age. The
@@ -164,7 +172,8 @@ func Default() Config {
 			CommitInterval:   Duration{60 * time.Second},
 			CommitBytes:      128 * MiB,
 			Mode:             "upsert",
-			OnBadRecord:      "halt",
+			OnBadRecord:      "quarantine",
+			BadRecordLimit:   BadRecordLimit{Records: 100, Percent: 1},
 			OnSchemaConflict: "halt",
 			Start:            "complete",
 			Format:           formatAuto,

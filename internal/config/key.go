@@ -10,13 +10,12 @@ import (
 func later(path string) (remedy string, ok bool) {
 	const rows = "remove it; every table holds all columns of its topic, unpartitioned and in arrival order"
 	options := map[string]string{
-		"bad_record_limit": `remove it; on_bad_record = "halt" halts at the first one`,
-		"planning":         "remove it; every table is planned with its key index in memory",
-		"foreign_writes":   "remove it; a table that another writer has changed is halted",
-		"disjoint_keys":    "remove it; one topic feeds one table",
-		"partition":        rows,
-		"sort":             rows,
-		"columns":          rows,
+		"planning":       "remove it; every table is planned with its key index in memory",
+		"foreign_writes": "remove it; a table that another writer has changed is halted",
+		"disjoint_keys":  "remove it; one topic feeds one table",
+		"partition":      rows,
+		"sort":           rows,
+		"columns":        rows,
 	}
 	for _, section := range []string{"defaults.", "table."} {
 		if option, in := strings.CutPrefix(path, section); in {

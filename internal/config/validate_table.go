@@ -11,6 +11,11 @@ const (
 	commitIntervalLimit = 10 * time.Millisecond
 	targetFileSizeMin   = 64 * KiB
 	columnNameMax       = 255 // Bytes, the limit of the Glue Data Catalog.
+	tableNameMax        = 255 // So is this, for both parts of a table's name.
+	badRecordsMax       = 1_000_000_000
+
+	// quarantineSuffix makes the name of a quarantine table out of its target's.
+	quarantineSuffix = "_quarantine"
 )
 
 // allTables checks each table on its own, and that no two have one name. Two tables may mirror one topic.
@@ -23,6 +28,7 @@ func (f *faults) allTables(c *Config) {
 		at, t := element("table", i), &c.tables[i]
 		f.topic(at+".topic", t.Topic)
 		f.tableName(at+".name", t.Name)
+		f.quarantineName(at+".name", t)
 		f.key(at+".key", t.Key)
 		f.options(at, &t.TableOptions)
 		f.feeds(at, t)
@@ -58,6 +64,23 @@ func (f *faults) tableName(at, name string) {
 	}
 }
 
+// quarantineName checks that a table is not taken for the quarantine table of another one, and has room for its own.
+func (f *faults) quarantineName(at string, t *Table) {
+	switch room := tableNameMax - len(quarantineSuffix); {
+	case strings.HasSuffix(t.Name, quarantineSuffix):
+		f.addf(at, "is %q: names that end in %s are those of quarantine tables: write another", t.Name, quarantineSuffix)
+	case len(t.Table()) <= tableNameMax && len(t.Table()) > room && (t.OnBadRecord == "quarantine" || t.OnSchemaConflict == "quarantine"):
+		f.addf(at, "is %d bytes long behind the dot: leave room for %s, and write at most %d; or set on_bad_record and on_schema_conflict to \"halt\"",
+			len(t.Table()), quarantineSuffix, room)
+	}
+}
+
+func (f *faults) within(at string, value, least, most int) {
+	if value < least || value > most {
+		f.addf(at, "is %d: write a whole number from %d to %d", value, least, most)
+	}
+}
+
 func splitName(name string) (namespace, table string) {
 	namespace, table, _ = strings.Cut(name, ".")
 	return namespace, table
@@ -90,9 +113,11 @@ func (f *faults) options(path string, o *TableOptions) {
 	}
 	f.decoder(path, &o.Decoder, check)
 	check("mode", func(at string) { f.choice(at, o.Mode, []string{"upsert", "changelog"}, "soft-delete") })
-	check("on_bad_record", func(at string) { f.choice(at, o.OnBadRecord, []string{"halt"}, "quarantine") })
+	check("on_bad_record", func(at string) { f.choice(at, o.OnBadRecord, []string{"quarantine", "halt"}) })
+	check("bad_record_limit.records", func(at string) { f.within(at, o.BadRecordLimit.Records, 0, badRecordsMax) })
+	check("bad_record_limit.percent", func(at string) { f.within(at, o.BadRecordLimit.Percent, 0, 100) })
 	check("on_schema_conflict", func(at string) {
-		f.choice(at, o.OnSchemaConflict, []string{"halt"}, "new-column", "quarantine")
+		f.choice(at, o.OnSchemaConflict, []string{"halt", "quarantine"}, "new-column")
 	})
 	check("start", func(at string) { f.choice(at, o.Start, []string{"complete", "earliest"}) })
 	check("format_version", func(at string) { f.formatVersion(at, o.FormatVersion) })

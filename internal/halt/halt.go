@@ -12,8 +12,8 @@ type Reason string
 // The reasons for which a table halts.
 const (
 	BadRecord        Reason = "bad_record"         // A record cannot be decoded, mapped or keyed.
+	BadRecords       Reason = "bad_records"        // So many cannot that it must be a setting.
 	SchemaChange     Reason = "schema_change"      // A record needs a schema that the table does not have.
-	NoSchema         Reason = "no_schema"          // Nothing tells the type of a column.
 	InvalidTable     Reason = "invalid_table"      // The table exists, but cdcd cannot maintain it as it is.
 	ForeignRows      Reason = "foreign_rows"       // Another writer added, removed or changed rows.
 	BookmarkLost     Reason = "bookmark_lost"      // The snapshot that carries the bookmark has expired.
@@ -38,7 +38,7 @@ const (
 // Reasons returns all reasons, in the order of their definition.
 func Reasons() []Reason {
 	return []Reason{
-		BadRecord, SchemaChange, NoSchema, InvalidTable, ForeignRows, BookmarkLost, BookmarkInvalid, IncompleteStart,
+		BadRecord, BadRecords, SchemaChange, InvalidTable, ForeignRows, BookmarkLost, BookmarkInvalid, IncompleteStart,
 		RecordsLost, LogTruncated, TopicRecreated, TopicMissing, ForeignCluster, PartitionsAdded, IndexOverBudget,
 		TableDropped, AccessDenied, AnotherWriter, TruncateRefused, RecordOverBudget, KeyUnordered, Paused,
 	}

@@ -33,10 +33,10 @@ func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
 			}
 		}
 	}
-	if t.batch == nil {
+	if t.batch == nil && t.quarantine == nil {
 		return nil
 	}
-	if t.first.IsZero() && !t.batch.Empty() {
+	if t.first.IsZero() && !t.empty() {
 		t.first = time.Now()
 	}
 	t.account()
@@ -87,8 +87,12 @@ type place struct {
 }
 
 func (t *table) account() {
-	t.share.set(int64(t.batch.Bytes()))
-	t.metrics.setBuffered(t.batch.Bytes(), t.batch.Len())
+	bytes, keys := t.quarantine.bytes(), 0
+	if t.batch != nil {
+		bytes, keys = bytes+t.batch.Bytes(), t.batch.Len()
+	}
+	t.share.set(int64(bytes))
+	t.metrics.setBuffered(bytes, keys)
 }
 
 // schemasMax is how many schemas one record may ask for: a table may have to be created, or turn out to have been created by
@@ -107,7 +111,7 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 			return t.truncate(ctx, p, r)
 		}
 		if err == nil {
-			return t.fold(ctx, p)
+			return t.fold(ctx, p, r)
 		}
 		if needed, ok := errors.AsType[*debezium.SchemaNeeded](err); ok {
 			if err := t.learn(ctx, p, needed); err != nil {
@@ -118,7 +122,7 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 		}
 		change, ok := errors.AsType[*debezium.SchemaChange](err)
 		if !ok || !change.Lossless || schemas == schemasMax {
-			return t.refuse(ctx, p, err)
+			return t.reject(ctx, p, r, err)
 		}
 		if err := t.hold(ctx, p, change); err != nil {
 			return err
@@ -143,11 +147,12 @@ func (t *table) decode(r *kgo.Record) error {
 }
 
 // fold folds the event at hand. A record counts as consumed together with what became of it, so that the counters add up
-// at any moment: consumed = applied + ignored + refused (I6).
-func (t *table) fold(ctx context.Context, p place) error {
+// at any moment: consumed = applied + ignored + quarantined + refused (I6).
+func (t *table) fold(ctx context.Context, p place, r *kgo.Record) error {
 	event := &t.event
 	if event.Ignored != "" {
 		t.metrics.consumed.Inc()
+		t.seen++
 		t.metrics.ignored[event.Ignored].Inc()
 		return nil
 	}
@@ -156,7 +161,7 @@ func (t *table) fold(ctx context.Context, p place) error {
 		t.batch.Append()
 	} else if event.Unordered || event.OldKey != nil || event.Unchanged != nil {
 		if err := t.foldUnusual(); err != nil {
-			return t.refuse(ctx, p, err)
+			return t.reject(ctx, p, r, err)
 		}
 	} else if event.IsUpsert() {
 		t.batch.Upsert(event.Key)
@@ -165,6 +170,7 @@ func (t *table) fold(ctx context.Context, p place) error {
 	}
 	t.paired = event.IsDelete() && t.decoder.ReplacesKey()
 	t.metrics.consumed.Inc()
+	t.seen++
 	t.applied(p)
 	return nil
 }
@@ -183,6 +189,14 @@ type overBudgetError struct{ bytes, budget int64 }
 // Error implements error.
 func (e *overBudgetError) Error() string {
 	return fmt.Sprintf("the record has %d bytes, all batches together may take %d", e.bytes, e.budget)
+}
+
+// reject sets a record aside that cannot be applied, or halts the table at it.
+func (t *table) reject(ctx context.Context, p place, r *kgo.Record, err error) error {
+	if reason, detail := t.o.BadRecords.reason(err); reason != "" {
+		return t.setAside(ctx, p, r, reason, detail)
+	}
+	return t.refuse(ctx, p, err)
 }
 
 // refuse halts the table at a record that cannot be applied. What came before it is committed, nothing after it is.

@@ -41,22 +41,32 @@ func (t *table) untilDue() time.Duration {
 // due reports whether the open batch is to be committed: on time, on bytes, or on the memory budget. idle says that the
 // last poll brought nothing.
 func (t *table) due(idle bool) bool {
-	if t.batch == nil {
-		return false
-	}
-	if t.batch.Empty() {
-		return time.Since(t.last) >= t.d.o.QuietInterval && t.moved()
+	if t.empty() {
+		return t.sink != nil && time.Since(t.last) >= t.d.o.QuietInterval && t.moved()
 	}
 	age := time.Since(t.first)
 	switch {
 	case t.paired && !idle && age < behindFactor*t.o.CommitInterval:
 		return false
-	case t.written+int64(t.batch.Bytes()) >= t.o.CommitBytes, t.share.exceeded(len(t.d.o.Tables)):
+	case t.size() >= t.o.CommitBytes, t.share.exceeded(len(t.d.o.Tables)):
 		return true
 	case age >= behindFactor*t.o.CommitInterval:
 		return true
 	}
-	return age >= t.o.CommitInterval && (idle || t.waiting() <= t.batch.Changes())
+	return age >= t.o.CommitInterval && (idle || t.waiting() <= t.seen)
+}
+
+// empty reports whether the open batch has nothing to commit but a bookmark.
+func (t *table) empty() bool {
+	return (t.batch == nil || t.batch.Empty()) && t.quarantine.empty()
+}
+
+// size returns the bytes of the open batch's rows and keys, written out or not.
+func (t *table) size() int64 {
+	if t.batch == nil {
+		return t.quarantine.size()
+	}
+	return t.written + int64(t.batch.Bytes()) + t.quarantine.size()
 }
 
 // waiting returns how many records of the table are known to wait in Kafka.
@@ -76,8 +86,11 @@ func (t *table) moved() bool {
 }
 
 // commit commits the open batch with the position it stands for; without changes it commits the bookmark alone, if
-// that has moved.
+// that has moved. What the batch has set aside is committed first.
 func (t *table) commit(ctx context.Context) error {
+	if err := t.commitQuarantine(ctx); err != nil {
+		return err
+	}
 	if t.sink == nil || t.batch.Empty() && !t.moved() {
 		return nil
 	}
@@ -108,6 +121,7 @@ func (t *table) send(ctx context.Context, change sink.Change, changes int64) err
 func (t *table) committed() {
 	t.base, t.changed = t.position.Clone(), false
 	t.last, t.first, t.start, t.written = time.Now(), time.Time{}, "", 0
+	t.bad, t.seen = 0, 0
 	t.metrics.setCommitted(t.last.UnixMilli(), t.validThrough())
 	t.batch.Reset(t.sink.Schema())
 	t.decoder.Bind(t.sink.Schema())

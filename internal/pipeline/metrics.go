@@ -9,6 +9,7 @@ import (
 
 type metrics struct {
 	consumed, applied, ignored *prometheus.CounterVec
+	setAside                   *prometheus.CounterVec
 	decodeErrors, restarts     *prometheus.CounterVec
 	unknownTypes               *prometheus.CounterVec
 	lag, openTransactions      *prometheus.GaugeVec
@@ -27,9 +28,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"table"}, labels...))
 	}
 	m := &metrics{
-		consumed:         counter("cdcd_records_consumed_total", "Records that were applied, ignored or refused."),
+		consumed:         counter("cdcd_records_consumed_total", "Records that were applied, ignored, quarantined or refused."),
 		applied:          counter("cdcd_change_events_total", "Change events folded into batches, by op.", "op"),
 		ignored:          counter("cdcd_records_ignored_total", "Records that a named rule leaves out.", "rule"),
+		setAside:         counter("cdcd_records_quarantined_total", "Records that went to the quarantine table, by reason.", "reason"),
 		decodeErrors:     counter("cdcd_decode_errors_total", "Records that were refused, by reason.", "reason"),
 		unknownTypes:     counter("cdcd_unknown_semantic_types_total", "Fields in schemas of records whose semantic type is unknown."),
 		restarts:         counter("cdcd_table_restarts_total", "Times that a table was opened again after an error."),
@@ -43,7 +45,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		lastCommit:       gauge("cdcd_last_commit_timestamp_seconds", "When the table was last committed, as a Unix time."),
 	}
 	if r != nil {
-		r.MustRegister(m.consumed, m.applied, m.ignored, m.decodeErrors, m.unknownTypes, m.restarts, m.lag, m.openTransactions, m.bufferedBytes, m.bufferedRows,
+		r.MustRegister(m.consumed, m.applied, m.ignored, m.setAside, m.decodeErrors, m.unknownTypes, m.restarts, m.lag, m.openTransactions, m.bufferedBytes, m.bufferedRows,
 			m.halted, m.awaitedSchemas, m.committedSource, m.lastCommit)
 	}
 	return m
@@ -74,7 +76,10 @@ func (m *metrics) of(name string) *tableMetrics {
 	m.unknownTypes.WithLabelValues(name)
 	for _, r := range debezium.Reasons() {
 		m.decodeErrors.WithLabelValues(name, string(r))
+		m.setAside.WithLabelValues(name, string(r))
 	}
+	m.setAside.WithLabelValues(name, SchemaConflict)
+	m.decodeErrors.WithLabelValues(name, SchemaConflict)
 	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused, halt.RecordOverBudget, halt.KeyUnordered} {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}
@@ -87,6 +92,8 @@ func (m *metrics) of(name string) *tableMetrics {
 }
 
 func (t *tableMetrics) refused(reason string) { t.m.decodeErrors.WithLabelValues(t.name, reason).Inc() }
+
+func (t *tableMetrics) quarantined(reason string) { t.m.setAside.WithLabelValues(t.name, reason).Inc() }
 
 func (t *tableMetrics) setBuffered(bytes, rows int) {
 	t.m.bufferedBytes.WithLabelValues(t.name).Set(float64(bytes))

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,8 +57,12 @@ type Table struct {
 	Sink           sink.TableOptions
 	CommitInterval time.Duration // An open batch is committed when its first record is this old.
 	CommitBytes    int64         // A batch is committed when its decoded rows and keys have come to this many bytes, written out or not.
+	BadRecords     BadRecords    // What becomes of records that cannot be applied.
 	FromEarliest   bool          // Whether a first start may begin where the log begins, complete or not.
 }
+
+// ErrQuarantined is returned by a bounded run in which every table reached its end, and at least one set records aside.
+var ErrQuarantined = errors.New("records were quarantined")
 
 // ErrHalted is returned by a bounded run in which a table halted.
 var ErrHalted = errors.New("not all tables reached their end")
@@ -156,10 +161,12 @@ func (d *daemon) runBounded(ctx context.Context, g *errgroup.Group) error {
 	defer stop()
 	g.Go(func() error { return d.o.Kafka.Run(ctx) })
 	tables, tablesCtx := errgroup.WithContext(ctx)
-	results := make([]error, len(d.o.Tables))
+	results, setAsides := make([]error, len(d.o.Tables)), make([]int64, len(d.o.Tables))
 	for i, o := range d.o.Tables {
 		tables.Go(func() error {
-			results[i] = d.newTable(o).keep(tablesCtx)
+			t := d.newTable(o)
+			results[i] = t.keep(tablesCtx)
+			setAsides[i] = t.setAsides
 			return nil
 		})
 	}
@@ -180,7 +187,21 @@ func (d *daemon) runBounded(ctx context.Context, g *errgroup.Group) error {
 	case stopped != nil:
 		return fmt.Errorf("%w: %w", ErrHalted, stopped)
 	}
-	return nil
+	return d.setAside(setAsides)
+}
+
+// setAside returns ErrQuarantined if any table set records aside.
+func (d *daemon) setAside(counts []int64) error {
+	var names []string
+	for i, n := range counts {
+		if n > 0 {
+			names = append(names, d.o.Tables[i].Sink.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: cdcd quarantine list tells those of %s", ErrQuarantined, strings.Join(names, ", "))
 }
 
 // verdict says what becomes of a table after its session ended with an error.

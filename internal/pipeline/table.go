@@ -29,6 +29,10 @@ type table struct {
 	blind   bool            // The last look at the halted table failed.
 	life    context.Context // Ends when the table is told to stop.
 
+	quarantines bool                 // The quarantine table was opened by this process.
+	setAsides   int64                // Records that this process has set aside, those included that were there already.
+	reported    map[string]time.Time // When the log last told of a record that was set aside, by reason.
+
 	session // Of the present session; zero in between.
 }
 
@@ -37,13 +41,18 @@ type table struct {
 // Invariant: position is the table's bookmark, moved over exactly the records that were folded into batch or ignored
 // (I1, I6).
 type session struct {
-	sink     *sink.Table // nil: the table does not exist yet.
-	sub      *kafka.Subscription
-	decoder  *debezium.Decoder
-	unknown  unknownNames
-	batch    *merge.Batch
-	stamps   stamps // Of a changelog.
-	draft    *sink.Draft
+	sink    *sink.Table // nil: the table does not exist yet.
+	sub     *kafka.Subscription
+	decoder *debezium.Decoder
+	unknown unknownNames
+	batch   *merge.Batch
+	stamps  stamps // Of a changelog.
+	draft   *sink.Draft
+
+	quarantine *quarantine // nil: no bad record was met.
+	bad        int64       // Records of the open batch that were set aside, and were not there before.
+	seen       int64       // Records of the open batch that were applied, ignored or set aside.
+
 	position bookmark.Bookmark
 	base     bookmark.Bookmark // Where position stood at the last commit, or when the table was opened.
 	end      bookmark.Bookmark // The end offsets when the table was opened.
@@ -73,7 +82,7 @@ type progress struct {
 }
 
 func (d *daemon) newTable(o Table) *table {
-	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics.of(o.Sink.Name), lag: d.lags[o.Sink.Name], share: share{b: d.budget}}
+	return &table{o: o, d: d, log: d.o.Logger.With("table", o.Sink.Name), metrics: d.metrics.of(o.Sink.Name), lag: d.lags[o.Sink.Name], share: share{b: d.budget}, reported: map[string]time.Time{}}
 }
 
 // keep runs session after session until ctx ends, or a bounded run reaches its end (nil) or halts. A table that has halted begins a
@@ -294,6 +303,7 @@ func (t *table) close() {
 		t.draft.Discard()
 		t.sink.Close()
 	}
+	t.quarantine.close()
 	t.session = session{}
 	t.share.set(0)
 	t.metrics.setBuffered(0, 0)

@@ -5,9 +5,12 @@ import (
 	"time"
 )
 
-// changedByOthers reports whether somebody else has changed a halted table. A look that fails is the next one's business.
+// changedByOthers reports whether somebody else has changed a halted table, or its quarantine table. A look that fails is the next one's business.
 func (t *table) changedByOthers(ctx context.Context) bool {
 	changed, err := t.d.o.Sink.Changed(ctx, t.o.Sink)
+	if err == nil && !changed && t.quarantines {
+		changed, err = t.d.o.Sink.Changed(ctx, QuarantineOf(t.o.Sink))
+	}
 	switch {
 	case err != nil && ctx.Err() == nil && !t.blind:
 		t.log.Warn("could not look at halted table", "err", err, "hint", "It goes on when it can be seen that somebody changed it.")

@@ -25,6 +25,8 @@ const (
 	OperationAcceptGap OperationName = "accept-gap" // Go on although records were lost.
 	OperationRebind    OperationName = "rebind"     // Go on with another topic, cluster or number of partitions of the same name.
 	OperationSkip      OperationName = "skip"       // Leave one record out.
+	OperationReplay    OperationName = "replay"     // Apply records that were set aside.
+	OperationDismiss   OperationName = "dismiss"    // Leave records that were set aside out for good.
 )
 
 // Operation is an operator's decision about one table. It lands in one snapshot on top of the head, so that history stays

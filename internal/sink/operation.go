@@ -20,6 +20,8 @@ type Detail struct {
 	Moved    []Move   `json:"moved,omitempty"`    // Partitions from which reading goes on elsewhere.
 	Gaps     []Gap    `json:"gaps,omitempty"`     // Records that the table lacks, or has although the log lost them.
 	Skipped  *Skipped `json:"skipped,omitempty"`
+	Records  []Place  `json:"records,omitempty"` // That were replayed or dismissed: the first of them.
+	Count    int      `json:"count,omitempty"`   // How many those are.
 }
 
 // Move says where reading of a partition stood and from where it goes on. From is -1 for a partition that the bookmark did
@@ -38,6 +40,14 @@ type Gap struct {
 	Kind      string `json:"kind"` // "lost" or "truncated".
 	From      int64  `json:"from"`
 	To        int64  `json:"to"`
+}
+
+// Place is where a record stands.
+type Place struct {
+	Topic     string `json:"topic"`
+	TopicID   string `json:"topic_id,omitempty"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
 }
 
 // Skipped is a record that was left out.
@@ -151,7 +161,7 @@ func (t *Table) operationSummary(op Operation, at Standing, d Decision, source *
 	case OperationResume:
 	case OperationPause:
 		c.Summary[keyPaused] = op.Reason
-	case OperationRewind, OperationAcceptGap, OperationRebind, OperationSkip:
+	case OperationRewind, OperationAcceptGap, OperationRebind, OperationSkip, OperationReplay, OperationDismiss:
 		c.carry(carrier, keyPaused)
 	}
 	return c, nil
