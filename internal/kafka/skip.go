@@ -96,6 +96,8 @@ type ahead struct {
 	at        bookmark.Partition // Of the first record, otherwise of the next offset to ask for.
 	end       int64              // The last stable offset.
 	record    *kgo.Record        // The first record; nil: none came.
+	records   []*kgo.Record      // All that came.
+	next      int64              // The next offset to ask for after them.
 	throttled bool
 }
 
@@ -128,7 +130,7 @@ func (c *Client) readAhead(ctx context.Context, t target, from bookmark.Partitio
 	p, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
 		Offset: from.Next, IsolationLevel: kgo.ReadCommitted(), Topic: t.topic, Partition: t.partition,
 	}, raw, kgo.DefaultDecompressor(), nil)
-	a := ahead{at: from, end: p.LastStableOffset, throttled: resp.ThrottleMillis > 0}
+	a := ahead{at: from, end: p.LastStableOffset, throttled: resp.ThrottleMillis > 0, records: p.Records, next: next}
 	switch {
 	case len(p.Records) > 0:
 		a.record = p.Records[0]

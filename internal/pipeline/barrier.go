@@ -8,6 +8,7 @@ import (
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/row"
 )
 
 // barrier keeps the events of one key in their order where the type of a key column widens (I13). A record key that carries its schema
@@ -27,12 +28,12 @@ var errHeld = errors.New("the partition is held")
 
 // widensKey reports whether a wider schema changes the type of a column that identifies rows.
 func (t *table) widensKey(change *debezium.SchemaChange) bool {
-	if t.sink == nil {
-		return false
-	}
-	have := t.sink.Schema()
-	for _, i := range change.Want.Key {
-		c := change.Want.Columns[i]
+	return t.sink != nil && widensKey(t.sink.Schema(), change.Want)
+}
+
+func widensKey(have, want *row.Schema) bool {
+	for _, i := range want.Key {
+		c := want.Columns[i]
 		if j := have.Index(c.Name); j >= 0 && have.Columns[j].Type != c.Type {
 			return true
 		}
