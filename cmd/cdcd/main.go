@@ -32,12 +32,13 @@ func (e usageError) Unwrap() error { return e.error }
 
 // commands is the command line.
 type commands struct {
-	Run     runCommand     `cmd:"" default:"withargs" help:"Run the daemon (the default command)."`
-	Check   checkCommand   `cmd:"" help:"Tell everything that can be known before running."`
-	Demo    demoCommand    `cmd:"" help:"Run a shop that changes all the time against an embedded broker, catalog and warehouse."`
-	Decode  decodeCommand  `cmd:"" help:"Tell what cdcd would make of records, given as JSON lines on standard input."`
-	Table   tableCommand   `cmd:"" help:"Look at tables without any other tool, and decide about halted ones."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run        runCommand        `cmd:"" default:"withargs" help:"Run the daemon (the default command)."`
+	Check      checkCommand      `cmd:"" help:"Tell everything that can be known before running."`
+	Demo       demoCommand       `cmd:"" help:"Run a shop that changes all the time against an embedded broker, catalog and warehouse."`
+	Decode     decodeCommand     `cmd:"" help:"Tell what cdcd would make of records, given as JSON lines on standard input."`
+	Table      tableCommand      `cmd:"" help:"Look at tables without any other tool, and decide about halted ones."`
+	Quarantine quarantineCommand `cmd:"" help:"Look at records that could not be applied, and replay them."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // console is where a command reads its signals and its input from, and writes to: results to out, everything else to err.

@@ -62,9 +62,7 @@ func Replay(ctx context.Context, o ReplayOptions) ([]Replayed, error) {
 	if len(o.Records) > ReplayMax {
 		return nil, fmt.Errorf("replay %d records: at most %d at once", len(o.Records), ReplayMax)
 	}
-	slices.SortFunc(o.Records, func(a, b Quarantined) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
-	})
+	SortQuarantined(o.Records)
 	for range replayAttempts {
 		out, err := o.apply(ctx)
 		if errors.Is(err, sink.ErrStandDown) || errors.Is(err, sink.ErrStaleFiles) {
@@ -76,6 +74,13 @@ func Replay(ctx context.Context, o ReplayOptions) ([]Replayed, error) {
 		return out, err
 	}
 	return nil, fmt.Errorf("replay: the owner's commits came first %d times; pause the table's source, then try again", replayAttempts)
+}
+
+// SortQuarantined sorts records by their coordinates, so that earlier ones of a key stand before later ones.
+func SortQuarantined(records []Quarantined) {
+	slices.SortFunc(records, func(a, b Quarantined) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+	})
 }
 
 // apply judges all records, and commits those that are to be applied in one snapshot.
