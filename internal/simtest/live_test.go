@@ -1,10 +1,13 @@
 package simtest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 )
 
 // forced returns the fault that the plan has for this call of the site.
@@ -210,7 +213,7 @@ func (w *world) readToEnd() {
 		if w.skip(); w.stats.skipped > skipped {
 			continue
 		}
-		if p.err != nil && (!w.plan.hasTable(tableSour) || w.plan.skip) {
+		if p.err != nil && !errors.Is(p.err, pipeline.ErrQuarantined) && (!w.plan.hasTable(tableSour) || w.plan.skip) {
 			w.complain("the healing process ended with %w", p.err)
 		}
 		return

@@ -79,6 +79,29 @@ func mutations() []mutation {
 			}},
 		},
 		{
+			// The highest offset that a table has set aside, of whatever partition, says nothing about a lower one.
+			name: "a bad record is taken for known by the highest offset",
+			edits: []edit{
+				{"pipeline/set_aside.go", "!q.sink.Has(q.key) {", "r.Offset >= q.highest() {"},
+				{
+					"pipeline/quarantine.go", "Bookmark: counted(q.sink.Bookmark())}\n",
+					"Bookmark: counted(q.sink.Bookmark())}\n\tchange.Bookmark.Set(\"highest\", \"\", bookmark.Partition{Next: max(q.highest(), q.most)})\n",
+				},
+				{"pipeline/quarantine.go", "\tq.reasons[r.Reason]++\n", "\tq.reasons[r.Reason]++\n\tq.most = max(q.most, r.Offset+1)\n"},
+				{
+					"pipeline/quarantine.go", "\tkey     []byte           // Of the record at hand.\n}\n",
+					"\tkey     []byte\n\tmost    int64\n}\n\nfunc (q *quarantine) highest() int64 {\n\tat, _ := q.sink.Bookmark().Partition(\"highest\", 0)\n\treturn at.Next\n}\n",
+				},
+			},
+		},
+		{
+			name: "the quarantine table is committed after its target",
+			edits: []edit{
+				{"pipeline/commit.go", "\tif err := t.commitQuarantine(ctx); err != nil {\n\t\treturn err\n\t}\n", ""},
+				{"pipeline/commit.go", "\tt.committed()\n\treturn nil\n", "\tt.committed()\n\treturn t.commitQuarantine(ctx)\n"},
+			},
+		},
+		{
 			name:  "the bookmark moves a record too far",
 			edits: []edit{{"pipeline/batch.go", "Next: f.Next, Epoch: f.Epoch}", "Next: f.Next + 1, Epoch: f.Epoch}"}},
 		},

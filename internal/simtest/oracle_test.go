@@ -25,8 +25,9 @@ type logged struct {
 	offset    int64
 	key       string // Canonical: the key's fields, sorted by name.
 	names     []string
-	row       rowText // nil: the key has no row after this record.
-	sour      bool    // It cannot be applied.
+	row       rowText     // nil: the key has no row after this record.
+	sour      bool        // It cannot be applied, and halts its table.
+	bad       *kgo.Record // It cannot be applied, and goes to quarantine; nil: it does not.
 }
 
 // readLog reads all topics again, from their beginning, with a client that knows nothing of cdcd, and takes the records apart with
@@ -63,6 +64,10 @@ func (w *world) readLog() (map[string][]logged, error) {
 
 func parse(r *kgo.Record) (logged, error) {
 	l := logged{partition: r.Partition, offset: r.Offset}
+	if isSpoiled(r.Value) {
+		l.bad = r
+		return l, nil
+	}
 	key, err := payload(r.Key)
 	if err != nil {
 		return l, err
@@ -163,7 +168,7 @@ func fold(log map[string][]logged, topics []string, limit func(position) int64) 
 				}
 			}
 			switch {
-			case l.sour || l.offset >= limit(at):
+			case l.sour || l.bad != nil || l.offset >= limit(at):
 				continue
 			case l.row == nil:
 				delete(t.rows, l.key)

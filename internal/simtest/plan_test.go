@@ -139,7 +139,7 @@ func (p *plan) forceSome(seed uint64, rng *rand.Rand) {
 func sites() []string {
 	return []string{
 		"storage.get", "storage.put", "storage.create", "storage.remove",
-		"catalog.load", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "catalog.commit",
+		"catalog.load", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "catalog.commit", siteQuarantine,
 		"kafka.api_versions", "kafka.metadata", "kafka.find_coordinator", "kafka.join_group", "kafka.sync_group", "kafka.heartbeat",
 		"kafka.leave_group", "kafka.offset_fetch", "kafka.offset_commit", "kafka.list_offsets", "kafka.offset_for_leader_epoch", "kafka.fetch",
 	}
@@ -147,7 +147,7 @@ func sites() []string {
 
 // rareSites are those that a process calls once, or at its end.
 func rareSites() []string {
-	return []string{"storage.remove", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "kafka.leave_group"}
+	return []string{"storage.remove", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "kafka.leave_group", siteQuarantine}
 }
 
 func pairs(sites []string) []forcedFault {

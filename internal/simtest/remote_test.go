@@ -2,11 +2,17 @@ package simtest
 
 import (
 	"context"
+	"strings"
 
 	"github.com/apache/iceberg-go"
 	"github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
+
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 )
+
+// siteQuarantine is the commit of a quarantine table: a crash after it comes before its target's.
+const siteQuarantine = "catalog.commit_quarantine"
 
 // remote is the catalog as one process sees it.
 type remote struct {
@@ -41,7 +47,11 @@ func (r *remote) CommitTable(ctx context.Context, ident table.Identifier, reqs [
 		meta     table.Metadata
 		location string
 	}
-	got, err := ask(ctx, r.p, "catalog.commit", func() (reply, error) {
+	site := "catalog.commit"
+	if strings.HasSuffix(ident[1], pipeline.QuarantineSuffix) {
+		site = siteQuarantine
+	}
+	got, err := ask(ctx, r.p, site, func() (reply, error) {
 		meta, location, err := r.p.w.commit(server(ctx), r.p.name, ident, reqs, updates)
 		return reply{meta, location}, err
 	})

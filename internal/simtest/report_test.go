@@ -12,8 +12,8 @@ import (
 func report(t *testing.T, s stats, failures int, took time.Duration, o options) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d seeds, %d commits, %d kills, %d rows compared, %d failures\n", s.seeds, s.commits, s.kills, s.rows, failures)
-	fmt.Fprintf(&b, "%d processes, %d times one was frozen, %d commits by other engines, %d indexes rebuilt after them, %d records skipped by an operator, %d files swept, %d records folded, %d snapshots walked, %d orphans explained and %d tables without any, %d group offsets, %.1f seeds/s\n",
-		s.starts, s.freezes, s.foreign, s.rebuilt, s.skipped, s.swept, s.records, s.snapshots, s.orphans, s.spotless, s.advised, float64(s.seeds)/took.Seconds())
+	fmt.Fprintf(&b, "%d processes, %d times one was frozen, %d commits by other engines, %d indexes rebuilt after them, %d records skipped by an operator, %d files swept, %d records folded, %d snapshots walked, %d orphans explained and %d tables without any, %d records in quarantine, %d group offsets, %.1f seeds/s\n",
+		s.starts, s.freezes, s.foreign, s.rebuilt, s.skipped, s.swept, s.records, s.snapshots, s.orphans, s.spotless, s.quarantined, s.advised, float64(s.seeds)/took.Seconds())
 	fmt.Fprintf(&b, "%-32s", "faults by call site")
 	for f := refuse; f < faults; f++ {
 		fmt.Fprintf(&b, "%14s", f)
@@ -41,7 +41,7 @@ func report(t *testing.T, s stats, failures int, took time.Duration, o options) 
 	if len(missing) > 0 {
 		t.Errorf("never injected: %s", strings.Join(missing, ", "))
 	}
-	if min(s.commits, s.advised, s.foreign, s.rebuilt, s.freezes, s.kills, s.skipped, s.swept, s.spotless) == 0 {
+	if min(s.commits, s.advised, s.foreign, s.rebuilt, s.freezes, s.kills, s.skipped, s.swept, s.spotless, s.quarantined) == 0 {
 		t.Error("something never happened")
 	}
 }

@@ -92,6 +92,9 @@ func (f *feed) next() []event {
 			return sent[max(0, len(sent)-1-f.rng.IntN(12)):]
 		}
 	}
+	if topics := f.w.spoilable(); f.rng.IntN(25) == 0 {
+		return []event{f.db.spoil(topics)}
+	}
 	return f.db.change(f.w.plan.tables[f.rng.IntN(len(f.w.plan.tables))])
 }
 

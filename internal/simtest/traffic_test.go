@@ -55,6 +55,9 @@ func (e event) record() *kgo.Record {
 	if e.value != "" {
 		r.Value = []byte(e.value)
 	}
+	if isSpoiled(r.Value) {
+		r.Headers = spoiledHeaders()
+	}
 	return r
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/iceberg-go/table"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/readback"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
@@ -45,7 +46,8 @@ func (w *world) verify() error {
 	log, err := w.readLog()
 	errs := append([]error{err, w.checkReferences(), w.checkHalts()}, w.broken...)
 	for _, m := range w.mirrors {
-		errs = append(errs, w.checkRows(m, log), w.checkIndex(m))
+		errs = append(errs, w.checkRows(m, log), w.checkIndex(tableOptions(m.name)))
+		errs = append(errs, w.checkQuarantine(m, log), w.checkIndex(pipeline.QuarantineOf(tableOptions(m.name))))
 	}
 	errs = append(errs, w.checkFigures(), w.behind())
 	if w.plan.lone {
@@ -131,9 +133,9 @@ func diff(name string, got, want map[string]rowText) error {
 }
 
 // checkIndex opens the table as an owner does, which builds the index from storage, and compares its size with a scan (I4).
-func (w *world) checkIndex(m mirror) error {
+func (w *world) checkIndex(o sink.TableOptions) error {
 	s := sink.New(sink.Options{Catalog: w.catalog, Version: "sim", Backoff: time.Second, Logger: w.log})
-	t, err := s.Open(context.Background(), tableOptions(m.name))
+	t, err := s.Open(context.Background(), o)
 	if errors.Is(err, sink.ErrNoTable) {
 		return nil
 	}
@@ -142,11 +144,11 @@ func (w *world) checkIndex(m mirror) error {
 	}
 	defer t.Close()
 	rows := 0
-	if err := readback.Rows(context.Background(), w.catalog, m.name, table.MainBranch, func([]string, []*string) error { rows++; return nil }); err != nil {
+	if err := readback.Rows(context.Background(), w.catalog, o.Name, table.MainBranch, func([]string, []*string) error { rows++; return nil }); err != nil {
 		return err
 	}
 	if t.Rows() != rows {
-		return fmt.Errorf("%s: the index has %d keys, the table %d rows (I4)", m.name, t.Rows(), rows)
+		return fmt.Errorf("%s: the index has %d keys, the table %d rows (I4)", o.Name, t.Rows(), rows)
 	}
 	return nil
 }
@@ -160,7 +162,7 @@ func (w *world) checkHalts() error {
 	return nil
 }
 
-// checkFigures adds up what each process has told: every record was applied, ignored or refused (I6).
+// checkFigures adds up what each process has told: every record was applied, ignored, quarantined or refused (I6).
 func (w *world) checkFigures() error {
 	var errs []error
 	for _, p := range w.lives {
@@ -172,6 +174,7 @@ func (w *world) checkFigures() error {
 		for _, f := range families {
 			sign := map[string]float64{
 				"cdcd_records_consumed_total": 1, "cdcd_change_events_total": -1, "cdcd_records_ignored_total": -1, "cdcd_decode_errors_total": -1,
+				"cdcd_records_quarantined_total": -1,
 			}[f.GetName()]
 			for _, metric := range f.GetMetric() {
 				balance[label(metric, "table")] += sign * metric.GetCounter().GetValue()
@@ -179,7 +182,7 @@ func (w *world) checkFigures() error {
 		}
 		for name, left := range balance {
 			if left != 0 {
-				errs = append(errs, fmt.Errorf("%s: of %s consumed, applied, ignored and refused differ by %v (I6)", p.name, name, left))
+				errs = append(errs, fmt.Errorf("%s: of %s consumed, applied, ignored, quarantined and refused differ by %v (I6)", p.name, name, left))
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 type stats struct {
 	seeds, commits, foreign, kills, freezes, starts, advised             int
 	records, rows, snapshots, orphans, rebuilt, swept, skipped, spotless int
+	quarantined                                                          int
 	injected                                                             map[string]int // How often each fault was injected, by site and kind.
 }
 
@@ -35,6 +36,7 @@ func (s *stats) add(o stats) {
 	s.swept += o.swept
 	s.skipped += o.skipped
 	s.spotless += o.spotless
+	s.quarantined += o.quarantined
 	for k, n := range o.injected {
 		s.injected[k] += n
 	}

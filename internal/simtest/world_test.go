@@ -196,7 +196,7 @@ func (w *world) start(name, group string, bounded bool) *process {
 		tables = append(tables, pipeline.Table{
 			Topics:  m.topics,
 			Decoder: debezium.Options{Types: m.types, Limits: debezium.DefaultLimits()},
-			Sink:    tableOptions(m.name), CommitInterval: interval, CommitBytes: 64 << 10,
+			Sink:    tableOptions(m.name), CommitInterval: interval, CommitBytes: 64 << 10, BadRecords: badRecords(m.name),
 		})
 	}
 	go func() {
