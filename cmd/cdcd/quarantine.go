@@ -14,7 +14,6 @@ import (
 
 	"github.com/apache/iceberg-go/catalog"
 	"github.com/apache/iceberg-go/table"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
@@ -87,7 +86,9 @@ func (o quarantineList) Run(c *console) error {
 		if err != nil {
 			return err
 		}
-		slices.SortFunc(records, func(a, b listedRecord) int { return cmp.Or(a.QuarantinedAt.Compare(b.QuarantinedAt), cmp.Compare(a.Record, b.Record)) })
+		slices.SortFunc(records, func(a, b listedRecord) int {
+			return cmp.Or(a.QuarantinedAt.Compare(b.QuarantinedAt), cmp.Compare(a.Record, b.Record))
+		})
 		return o.print(c, records, counts)
 	})
 }
@@ -147,15 +148,9 @@ func (o quarantineShow) Run(c *console) error {
 			return err
 		}
 		for _, r := range found {
-			out := shownRecord{listedRecord: listed(&r), Kafka: kafka.Record{Record: &kgo.Record{
-				Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Time, Key: r.Key, Value: r.Value, Headers: r.Headers,
-			}}}
+			out := shownRecord{listedRecord: listed(&r), Kafka: r.Record()}
 			if decoder != nil {
-				record := debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value}
-				for _, h := range r.Headers {
-					record.Headers = append(record.Headers, debezium.Header(h))
-				}
-				a, _ := decodeRecord(*decoder, recordLine{record: record})
+				a, _ := decodeRecord(*decoder, recordLine{record: debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers}})
 				a.Name = coordinate(&r)
 				out.Decode = &a
 			}
@@ -256,7 +251,7 @@ func parseQuarantined(v map[string]*string) (pipeline.Quarantined, error) {
 		p.note(json.Unmarshal([]byte(*text), &headers))
 	}
 	for _, h := range headers {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: string(p.bytes(h.Key)), Value: p.bytes(h.Value)})
+		r.Headers = append(r.Headers, debezium.Header{Key: string(p.bytes(h.Key)), Value: p.bytes(h.Value)})
 	}
 	return r, p.err
 }

@@ -10,7 +10,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/halt"
+	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/merge"
 	"github.com/cdcd-project/cdcd/internal/row"
 	"github.com/cdcd-project/cdcd/internal/sink"
@@ -77,11 +79,20 @@ type Quarantined struct {
 	Offset         int64
 	Time           time.Time
 	Key, Value     []byte // Nil: Kafka's null.
-	Headers        []kgo.RecordHeader
+	Headers        []debezium.Header
 	Reason, Detail string
 	Version        string
 	At             time.Time // When it was quarantined.
 	Resolved       time.Time // Zero: it is not.
+}
+
+// Record returns the record as an operator sees it.
+func (r *Quarantined) Record() kafka.Record {
+	out := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Time, Key: r.Key, Value: r.Value}
+	for _, h := range r.Headers {
+		out.Headers = append(out.Headers, kgo.RecordHeader(h))
+	}
+	return kafka.Record{Record: out}
 }
 
 // appendKey appends the canonical key of the row: the record's coordinate.
@@ -140,7 +151,7 @@ func appendBinary(v *row.Vector, b []byte) {
 	v.AppendBytes(b)
 }
 
-func appendHeaders(v *row.Vector, headers []kgo.RecordHeader) {
+func appendHeaders(v *row.Vector, headers []debezium.Header) {
 	list := &v.Children[0]
 	for _, h := range headers {
 		list.Children[0].AppendBytes([]byte(h.Key))
@@ -162,6 +173,7 @@ type quarantine struct {
 	written int64            // Bytes of the open batch's rows that were handed to the draft.
 	reasons map[string]int64 // How many records of the open batch, by reason.
 	key     []byte           // Of the record at hand.
+	digests sink.Digests     // Of the records that were compared last.
 }
 
 // counterTopic is the topic of a quarantine table's bookmark.
@@ -235,6 +247,21 @@ func (q *quarantine) size() int64 {
 		return 0
 	}
 	return q.written + int64(q.batch.Bytes())
+}
+
+// knows reports whether a record stands in the table, at its coordinate. Another one may stand there: a log that lost its tail has other
+// records at the same offsets, and so has a recreated topic whose brokers give no ids. Then the coordinate's row becomes that of the
+// record that the log has.
+func (q *quarantine) knows(ctx context.Context, r *Quarantined) (bool, error) {
+	q.key = r.appendKey(q.key[:0])
+	if !q.sink.Has(q.key) {
+		return false, nil
+	}
+	d, err := q.sink.Digest(ctx, q.key, &q.digests, columnKey, columnValue)
+	if err != nil {
+		return false, err
+	}
+	return d == sink.DigestOf(r.Key, r.Value), nil
 }
 
 // add takes a row into the open batch.

@@ -136,6 +136,35 @@ func crashAt(t *testing.T, f *fuse) {
 	w.expectQuarantined("d.shop", bad)
 }
 
+// A log that lost its tail may have another record at a coordinate that the quarantine table has: it is the one that counts.
+func TestAnotherRecordAtAKnownCoordinateIsSetAside(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	e := customers("shop")
+	bad := badRecords(e)[0].record
+	w.produce(e.upsert("c", "1", `"Ann"`), bad)
+	target := lenient("d.shop", 10, "shop")
+	back := func() {
+		w.decide(target, sink.Operation{Name: sink.OperationRewind, Decide: func(_ context.Context, at sink.Standing) (sink.Decision, error) {
+			at.Bookmark.Set("shop", "", bookmark.Partition{Next: 0, Epoch: -1})
+			return sink.Decision{Bookmark: at.Bookmark}, nil
+		}})
+		if _, err := w.runToEnd([]pipeline.Table{target}, nil); !errors.Is(err, pipeline.ErrQuarantined) {
+			t.Fatal(err)
+		}
+	}
+	_, _ = w.runToEnd([]pipeline.Table{target}, nil)
+	back()
+	if n := len(w.snapshots("d.shop_quarantine")); n != 1 {
+		t.Errorf("%d commits for a record that is there, want 1", n)
+	}
+	w.replay(target, func(o *pipeline.ReplayOptions) { // Marks the record as it is given.
+		o.Dismiss, o.Records[0].Value = true, []byte("what stood there before")
+	})
+	back()
+	w.expectQuarantined("d.shop", map[string]*kgo.Record{"invalid_json": bad})
+}
+
 // rebind makes a table read a recreated topic from its beginning.
 func (w *world) rebind(target pipeline.Table) {
 	w.t.Helper()

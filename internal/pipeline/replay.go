@@ -270,7 +270,7 @@ func differs(want *Quarantined, r *kgo.Record) string {
 		return "value"
 	case !want.Time.Equal(r.Timestamp.Truncate(time.Microsecond)):
 		return "time"
-	case !slices.EqualFunc(want.Headers, r.Headers, func(a, b kgo.RecordHeader) bool { return a.Key == b.Key && same(a.Value, b.Value) }):
+	case !slices.EqualFunc(want.Headers, r.Headers, func(a debezium.Header, b kgo.RecordHeader) bool { return a.Key == b.Key && same(a.Value, b.Value) }):
 		return "headers"
 	}
 	return ""

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/readback"
@@ -83,7 +84,7 @@ func (w *world) set(target string) []pipeline.Quarantined {
 			return err
 		}
 		for _, h := range all {
-			r.Headers = append(r.Headers, kgo.RecordHeader{Key: string(unhex(w.t, h.Key)), Value: unhex(w.t, h.Value)})
+			r.Headers = append(r.Headers, debezium.Header{Key: string(unhex(w.t, h.Key)), Value: unhex(w.t, h.Value)})
 		}
 		r.Reason, r.Detail, r.Version = *v["reason"], *v["detail"], *v["cdcd_version"]
 		out = append(out, r)
@@ -141,7 +142,6 @@ func TestReplayMakesTheTableWhole(t *testing.T) {
 
 	want := map[string]string{"shop/0@1": "applied", "shop/0@2": "superseded", "shop/0@3": "superseded", "shop/0@4": "applied", "shop/0@5": "refused", "shop/0@9": "applied"}
 	dry := w.replay(mended(target), func(o *pipeline.ReplayOptions) { o.DryRun = true })
-	maps.DeleteFunc(dry, func(at string, _ string) bool { _, ok := want[at]; return !ok })
 	if diff := cmp.Diff(want, dry); diff != "" {
 		t.Errorf("dry run (-want +got):\n%s", diff)
 	}

@@ -46,8 +46,8 @@ func (b BadRecords) exceeded(bad, consumed int64) bool {
 	return bad > b.Max && bad*100 > b.Percent*consumed
 }
 
-// setAside takes a record that cannot be applied into the quarantine table, unless its coordinate is there already: then an earlier
-// session came so far, and not to the target's commit.
+// setAside takes a record that cannot be applied into the quarantine table, unless it stands there already: then an earlier session came
+// so far, and not to the target's commit, or the table was rewound.
 func (t *table) setAside(ctx context.Context, p place, r *kgo.Record, reason, detail string) error {
 	if t.quarantine == nil {
 		var err error
@@ -59,10 +59,14 @@ func (t *table) setAside(ctx context.Context, p place, r *kgo.Record, reason, de
 	topic, _ := t.position.Topic(p.topic)
 	bad := Quarantined{
 		Topic: r.Topic, TopicID: topic.ID, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Key: r.Key, Value: r.Value,
-		Headers: r.Headers, Reason: reason, Detail: detail, Version: t.d.o.Sink.Version(), At: time.Now(),
+		Headers: recordOf(r).Headers, Reason: reason, Detail: detail, Version: t.d.o.Sink.Version(), At: time.Now(),
 	}
 	q := t.quarantine
-	if q.key = bad.appendKey(q.key[:0]); !q.sink.Has(q.key) {
+	known, err := q.knows(ctx, &bad)
+	if err != nil {
+		return quarantineError(QuarantineOf(t.o.Sink).Name, err)
+	}
+	if !known {
 		t.bad++
 		if t.o.BadRecords.exceeded(t.bad, t.seen+1) {
 			return t.tooMany(p, reason, detail)
@@ -120,7 +124,7 @@ func (t *table) commitQuarantine(ctx context.Context) error {
 	if err != nil {
 		return quarantineError(name, fmt.Errorf("commit: %w", err))
 	}
-	args := []any{"quarantine", name, "snapshot_id", done.SnapshotID, "records", done.Inserted, "bytes", done.Bytes, "duration_ms", done.Duration.Milliseconds()}
+	args := []any{"quarantine", name, "snapshot_id", done.SnapshotID, "records", done.Inserted + done.Updated, "bytes", done.Bytes, "duration_ms", done.Duration.Milliseconds()}
 	for _, reason := range slices.Sorted(maps.Keys(q.reasons)) {
 		args = append(args, reason, q.reasons[reason])
 	}

@@ -82,15 +82,15 @@ func mutations() []mutation {
 			// The highest offset that a table has set aside, of whatever partition, says nothing about a lower one.
 			name: "a bad record is taken for known by the highest offset",
 			edits: []edit{
-				{"pipeline/set_aside.go", "!q.sink.Has(q.key) {", "r.Offset >= q.highest() {"},
+				{"pipeline/quarantine.go", "if !q.sink.Has(q.key) {\n\t\treturn false, nil\n\t}\n", "if r.Offset >= q.highest() || !q.sink.Has(q.key) {\n\t\treturn r.Offset < q.highest(), nil\n\t}\n"},
 				{
 					"pipeline/quarantine.go", "Bookmark: counted(q.sink.Bookmark())}\n",
 					"Bookmark: counted(q.sink.Bookmark())}\n\tchange.Bookmark.Set(\"highest\", \"\", bookmark.Partition{Next: max(q.highest(), q.most)})\n",
 				},
 				{"pipeline/quarantine.go", "\tq.reasons[r.Reason]++\n", "\tq.reasons[r.Reason]++\n\tq.most = max(q.most, r.Offset+1)\n"},
 				{
-					"pipeline/quarantine.go", "\tkey     []byte           // Of the record at hand.\n}\n",
-					"\tkey     []byte\n\tmost    int64\n}\n\nfunc (q *quarantine) highest() int64 {\n\tat, _ := q.sink.Bookmark().Partition(\"highest\", 0)\n\treturn at.Next\n}\n",
+					"pipeline/quarantine.go", "\tdigests sink.Digests     // Of the records that were compared last.\n}\n",
+					"\tdigests sink.Digests\n\tmost    int64\n}\n\nfunc (q *quarantine) highest() int64 {\n\tat, _ := q.sink.Bookmark().Partition(\"highest\", 0)\n\treturn at.Next\n}\n",
 				},
 			},
 		},

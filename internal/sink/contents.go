@@ -1,5 +1,16 @@
 package sink
 
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+)
+
 // Version returns cdcd's own version, as it is recorded in each snapshot's summary.
 func (s *Sink) Version() string { return s.o.Version }
 
@@ -7,4 +18,82 @@ func (s *Sink) Version() string { return s.o.Version }
 func (t *Table) Has(key []byte) bool {
 	_, ok := t.index.Get(key)
 	return ok
+}
+
+// Digest stands for the binary values of one row: two rows with the same digest have the same values.
+type Digest [sha256.Size]byte
+
+// DigestOf returns the digest of binary values, of which nil is a null.
+func DigestOf(values ...[]byte) (d Digest) {
+	h := sha256.New()
+	for _, v := range values {
+		digest(h, v, v == nil)
+	}
+	h.Sum(d[:0])
+	return d
+}
+
+func digest(h hash.Hash, v []byte, null bool) {
+	length := uint64(len(v)) + 1
+	if null {
+		length = 0
+	}
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, length))
+	_, _ = h.Write(v)
+}
+
+// Digests are those of the rows of one data file, by position.
+type Digests struct {
+	file uint32
+	rows []Digest
+}
+
+// Digest returns the digest of some binary columns of the row with a canonical key, which the table has. It reads the row's whole data
+// file, and leaves what it has learned in known for the next call, which may be about the same file; the columns must be the same.
+func (t *Table) Digest(ctx context.Context, key []byte, known *Digests, columns ...string) (Digest, error) {
+	at, ok := t.index.Get(key)
+	f := t.live.data[at.File()]
+	if !ok || f == nil {
+		return Digest{}, fmt.Errorf("digest row: the table has none of this key")
+	}
+	if known.rows == nil || known.file != at.File() {
+		rows, err := t.digests(ctx, f, columns)
+		if err != nil {
+			return Digest{}, err
+		}
+		*known = Digests{file: at.File(), rows: rows}
+	}
+	if at.Pos() >= int64(len(known.rows)) {
+		return Digest{}, fmt.Errorf("digest row: position %d of %s, which has %d rows", at.Pos(), f.file.FilePath(), len(known.rows))
+	}
+	return known.rows[at.Pos()], nil
+}
+
+func (t *Table) digests(ctx context.Context, f *dataFile, columns []string) ([]Digest, error) {
+	var ids []int
+	for _, name := range columns {
+		field, ok := t.target.iceberg.FindFieldByName(name)
+		if !ok {
+			return nil, fmt.Errorf("digest rows: the table has no column %s", name)
+		}
+		ids = append(ids, field.ID)
+	}
+	out := []Digest{}
+	err := t.scan(ctx, f.file, ids, func(all []arrow.Array) error {
+		for i := range all[0].Len() {
+			h := sha256.New()
+			for _, column := range all {
+				a, ok := column.(*array.Binary)
+				if !ok {
+					return fmt.Errorf("a column is stored as %s", column.DataType())
+				}
+				digest(h, a.Value(i), a.IsNull(i))
+			}
+			var d Digest
+			h.Sum(d[:0])
+			out = append(out, d)
+		}
+		return nil
+	})
+	return out, err
 }
