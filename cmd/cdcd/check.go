@@ -80,6 +80,9 @@ func planTable(ctx context.Context, client *kafka.Client, s *sink.Sink, t pipeli
 	case !errors.Is(err, sink.ErrNoTable):
 		return "", err
 	}
+	if _, _, err := s.Peek(ctx, pipeline.QuarantineOf(t.Sink)); err != nil && !errors.Is(err, sink.ErrNoTable) {
+		return "", fmt.Errorf("quarantine table: %w", err) // It would halt the table at its next bad record.
+	}
 	position, err := client.Locate(ctx, t.Topics, at)
 	if err != nil {
 		return "", err

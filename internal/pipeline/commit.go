@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/invariant"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
@@ -100,8 +101,9 @@ func (t *table) commit(ctx context.Context) error {
 	return t.send(ctx, sink.Change{Batch: t.batch, Draft: t.draft}, t.batch.Changes())
 }
 
-// send commits a change of so many changes, with the position it stands for.
+// send commits a change of so many changes, with the position it stands for. What was set aside before that was committed.
 func (t *table) send(ctx context.Context, change sink.Change, changes int64) error {
+	invariant.Check(t.quarantine.empty(), "I6: the bookmark of %s would move over bad records that are nowhere", t.o.Sink.Name)
 	change.Bookmark, change.ValidThroughMs = t.position.Clone(), t.validThrough()
 	if t.start != "" {
 		change.Summary = map[string]string{sink.KeyStart: t.start}

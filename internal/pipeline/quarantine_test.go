@@ -294,6 +294,25 @@ func TestBadRecordsAreCommittedOnTime(t *testing.T) {
 	p.addsUp("d.shop", 2)
 }
 
+// A TRUNCATE is committed by itself: what was set aside before it is committed first.
+func TestBadRecordBeforeATruncateIsSetAside(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	e := customers("shop")
+	w.produce(e.upsert("c", "1", `"Ann"`))
+	target := truncating(lenient("d.shop", 10, "shop"), debezium.TruncateApply)
+	w.mustRunToEnd(target)
+	bad := badRecords(e)[0].record
+	w.produce(bad, e.truncated(), e.upsert("c", "2", `"Bob"`))
+	p, err := w.runToEnd([]pipeline.Table{target}, nil)
+	if !errors.Is(err, pipeline.ErrQuarantined) {
+		t.Fatal(err)
+	}
+	w.expect("d.shop", []string{"id"}, map[string]string{"2": "2|Bob"})
+	w.expectQuarantined("d.shop", map[string]*kgo.Record{"invalid_json": bad})
+	p.addsUp("d.shop", 3)
+}
+
 // Large bad records are written out as they come, and the batch is committed before it takes more memory than it may (I7).
 func TestQuarantineStaysWithinTheBudget(t *testing.T) {
 	t.Parallel()

@@ -28,7 +28,7 @@ func (t *table) truncate(ctx context.Context, p place, r *kgo.Record) error {
 	}
 	if t.sink != nil {
 		t.position.Set(p.topic, "", p.before)
-		if !t.batch.Empty() {
+		if !t.empty() {
 			if err := t.commit(ctx); err != nil {
 				return err
 			}

@@ -98,6 +98,7 @@ func mutations() []mutation {
 			name: "the quarantine table is committed after its target",
 			edits: []edit{
 				{"pipeline/commit.go", "\tif err := t.commitQuarantine(ctx); err != nil {\n\t\treturn err\n\t}\n", ""},
+				{"pipeline/commit.go", "invariant.Check(t.quarantine.empty(), ", "invariant.Check(true, "},
 				{"pipeline/commit.go", "\tt.committed()\n\treturn nil\n", "\tt.committed()\n\treturn t.commitQuarantine(ctx)\n"},
 			},
 		},
