@@ -119,6 +119,19 @@ func TestQuarantineListShowReplay(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q; want %d and %q", args, code, log.text(), exitUsage, want)
 		}
 	}
+	for _, args := range [][]string{{"pause", "-reason", "look"}, {"resume"}} { // What is wrong with the quarantine table is its target's trouble.
+		args = append([]string{"table", args[0], k.m.name + pipeline.QuarantineSuffix, "-config", k.config}, args[1:]...)
+		if code, _, log := command(t, args...); code != exitDone {
+			t.Fatalf("%v: exit code %d, %s", args, code, log.text())
+		}
+		if args[1] == "pause" {
+			k.send(&kgo.Record{Topic: k.m.topic, Partition: 2, Key: []byte("?"), Value: []byte("[")})
+			if l := k.halted("paused"); !strings.Contains(l.Hint, "quarantine table shop.item_quarantine") {
+				t.Errorf("the hint is %q", l.Hint)
+			}
+		}
+	}
+	k.goesOn()
 	k.refused("is not in shop.item_quarantine", "quarantine", "show", k.m.name, k.m.topic+"/0@0")
 }
 
@@ -183,5 +196,15 @@ func TestQuarantineIsExactAfterKills(t *testing.T) {
 				t.Errorf("%s: got %+v", at, q)
 			}
 		}
+	}
+}
+
+// No configured table can be taken for a quarantine table.
+func TestTableNamedLikeAQuarantineTableIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, items("shop.item"+pipeline.QuarantineSuffix))
+	code, _, log := command(t, "run", "-config", w.configure("none", "1h"), "-backfill")
+	if code != exitUsage || !strings.Contains(log.text(), "names that end in "+pipeline.QuarantineSuffix) {
+		t.Errorf("exit code %d, %q", code, log.text())
 	}
 }
