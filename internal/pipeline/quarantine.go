@@ -41,7 +41,7 @@ const (
 // QuarantineOf returns the settings of the table that takes what a target cannot: it lives as the target does.
 func QuarantineOf(target sink.TableOptions) sink.TableOptions {
 	o := target
-	o.Name += QuarantineSuffix
+	o.Name, o.Changelog = o.Name+QuarantineSuffix, false
 	o.Key = []string{columnTopic, columnTopicID, columnPartition, columnOffset}
 	return o
 }

@@ -403,3 +403,22 @@ func TestQuarantineTableThatOthersTouch(t *testing.T) {
 		t.Errorf("%d records in quarantine, want 1", n)
 	}
 }
+
+// A changelog has a quarantine table as any other: that one has a key.
+func TestChangelogSetsBadRecordsAside(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	e := customers("shop")
+	bad := badRecords(e)[0].record
+	w.produce(e.upsert("c", "1", `"Ann"`), bad, e.upsert("u", "1", `"An"`))
+	target := lenient("d.shop", 10, "shop")
+	target.Sink.Changelog, target.Decoder.Changelog = true, true
+	for range 2 {
+		p, err := w.runToEnd([]pipeline.Table{target}, nil)
+		if err != nil && !errors.Is(err, pipeline.ErrQuarantined) {
+			t.Fatal(err)
+		}
+		p.addsUp("d.shop", p.metric("cdcd_records_consumed_total", "table=d.shop"))
+	}
+	w.expectQuarantined("d.shop", map[string]*kgo.Record{"invalid_json": bad})
+}
