@@ -100,12 +100,8 @@ func (d *Decoder) envelope(rows *row.Rows) bool {
 		return true
 	}
 	for more := true; more; {
-		name, ok := s.name()
-		if !ok {
-			return false
-		}
-		m := memberOf(name)
-		if !d.once(m, name) || !d.envelopeMember(m, rows) {
+		m, ok := d.envelopeName()
+		if !ok || !d.envelopeMember(m, rows) {
 			return false
 		}
 		if more, ok = s.more(); !ok {
@@ -119,6 +115,25 @@ func (d *Decoder) envelope(rows *row.Rows) bool {
 		}
 	}
 	return true
+}
+
+// noBefore is how the payload of most envelopes begins, behind its brace: without an old row image.
+const noBefore = `"before":null,"after":`
+
+// envelopeName reads the name of the next member, which must be the first of that name.
+func (d *Decoder) envelopeName() (m uint32, ok bool) {
+	s := &d.scan
+	if end := s.pos + len(noBefore); d.env.seen == 0 && end <= len(s.text) && string(s.text[s.pos:end]) == noBefore {
+		s.pos = end
+		d.env.seen = memberBefore | memberAfter
+		return memberAfter, true
+	}
+	name, ok := s.name()
+	if !ok {
+		return 0, false
+	}
+	m = memberOf(name)
+	return m, d.once(m, name)
 }
 
 // notAnObject refuses a payload that is something else: valid JSON, or not even that.

@@ -68,10 +68,17 @@ func (d *Decoder) restValues(m *rest) bool {
 // restValue scans the value of a slot, which begins at pos, and returns its end.
 func (d *Decoder) restValue(at *slot, pos int) (end int, ok bool) {
 	s := &d.scan
-	if at.known == anyMember {
+	switch at.known {
+	case anyMember:
 		if end := plainNumber(s.text, pos); end > 0 {
 			return end, true
 		}
+	case sourceMsMember:
+		if x, end := shortInteger(s.text, pos); end > 0 {
+			d.env.sourceMs = x
+			return end, true
+		}
+	case snapshotMember, opMember:
 	}
 	s.pos, s.depth = pos, at.depth
 	ok = d.sourceValue(at.known)
