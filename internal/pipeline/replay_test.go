@@ -240,6 +240,30 @@ func TestReplayRefuses(t *testing.T) {
 	})
 }
 
+// A record that was applied, and that the present configuration cannot read, may be of any key.
+func TestReplayRefusesBeforeWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "shop")
+	e := customers("shop")
+	padded := e.upsert("u", "1", `"Ann"`)
+	padded.Value = append(padded.Value, strings.Repeat(" ", 2*longBytes)...)
+	w.produce(e.upsert("c", "2", `"Bob"`), e.upsert("c", "1", long()), e.upsert("c", "3", long()), padded)
+	target := lenient("d.shop", 100, "shop")
+	_, _ = w.runToEnd([]pipeline.Table{target}, nil)
+	want := w.rows("d.shop", "id")
+	narrow := mended(target)
+	narrow.Decoder.Limits.RecordBytes = 2 * longBytes
+	if diff := cmp.Diff(map[string]string{"shop/0@1": pipeline.Refused, "shop/0@2": pipeline.Refused}, w.replay(narrow, nil)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, w.rows("d.shop", "id")); diff != "" {
+		t.Errorf("rows (-before +after):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"shop/0@1": pipeline.Superseded, "shop/0@2": pipeline.Applied}, w.replay(mended(target), nil)); diff != "" {
+		t.Errorf("outcomes with a configuration that reads all (-want +got):\n%s", diff)
+	}
+}
+
 // A running owner goes on by itself; and what it commits between the look at the log and the commit of the replay is looked at as well.
 func TestReplayBesideARunningOwner(t *testing.T) {
 	t.Parallel()
