@@ -121,10 +121,11 @@ func (p *plan) makeLone() {
 }
 
 // forceSome gives the seed some of all pairs of site and fault, so that any run of seeds as long as the pairs has each of them several
-// times; and one of those of sites that are called seldom.
+// times; and three of those of sites that are called seldom.
 func (p *plan) forceSome(seed uint64, rng *rand.Rand) {
 	all, rare := pairs(sites()), pairs(rareSites())
-	chosen := []forcedFault{rare[seed%uint64(len(rare))]}
+	n := uint64(len(rare))
+	chosen := []forcedFault{rare[seed%n], rare[(seed+n/3)%n], rare[(seed+2*n/3)%n]}
 	for i := range uint64(4) {
 		pair := all[(seed+i*37)%uint64(len(all))]
 		if rng.IntN(2) == 0 && !slices.Contains(rareSites(), pair.site) {
