@@ -61,16 +61,19 @@ func avroEnvelope(more string) string {
 
 // options makes a process ask the registry, impatiently.
 func (s *schemas) options(t *testing.T) func(*pipeline.Options) {
-	return func(o *pipeline.Options) {
-		c, err := registry.Open(registry.Options{
-			URL: s.URL(), Backoff: time.Millisecond, BackoffMax: 10 * time.Millisecond, Lag: 50 * time.Millisecond, UnknownFor: time.Millisecond,
-			Logger: slog.New(slog.DiscardHandler),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Registry = c
+	return func(o *pipeline.Options) { o.Registry = s.client(t) }
+}
+
+func (s *schemas) client(t *testing.T) *registry.Client {
+	t.Helper()
+	c, err := registry.Open(registry.Options{
+		URL: s.URL(), Backoff: time.Millisecond, BackoffMax: 10 * time.Millisecond, Lag: 50 * time.Millisecond, UnknownFor: time.Millisecond,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return c
 }
 
 func framed(id uint32, body []byte) []byte {
