@@ -162,9 +162,12 @@ func (s *storm) kill(p *process) {
 // stopSoon tells a process to stop, and does not wait for it.
 func (s *storm) stopSoon(p *process) {
 	s.t.Helper()
+	_, frozen := s.frozen[p]
 	s.forget(p)
 	p.signal(syscall.SIGTERM)
-	p.signal(syscall.SIGCONT) // A frozen one would never hear of it.
+	if frozen { // It would never hear of it. Another one may have ended by now: nobody listened yet.
+		p.signal(syscall.SIGCONT)
+	}
 	s.leaving = append(s.leaving, p)
 }
 
