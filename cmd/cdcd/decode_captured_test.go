@@ -15,39 +15,40 @@ const capturedDir = "../../internal/debezium/testdata/captured"
 // cdcd decode, which forgets each record, says of the captured records of every type and form what MariaDB's own SELECT says of the
 // rows that they lead to.
 func TestDecodeAnswersTheCapturedRecords(t *testing.T) {
-	tables, err := captured.Tables(capturedDir, "c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	types := map[string]string{} // By column: what records with schemas have told.
-	for _, form := range []struct {
-		name string
-		args []string
+	for _, scenario := range []struct {
+		name  string
+		forms map[string][]string // With the arguments that each needs.
 	}{
-		{"schema", nil},
-		{"plain", nil},
-		{"flattened", nil},
-		{"text", []string{"-binary=base64"}},
-		{"iso", []string{"-binary=hex"}},
-		{"connect", nil},
-		{"micros", []string{"-binary=base64-url-safe"}},
+		{"b", map[string][]string{"schema": nil}}, // Without schemas its tables, and those of d, need declarations of their own.
+		{"c", map[string][]string{
+			"schema": nil, "plain": nil, "flattened": nil, "connect": nil,
+			"text": {"-binary=base64"}, "iso": {"-binary=hex"}, "micros": {"-binary=base64-url-safe"},
+		}},
+		{"d", map[string][]string{"schema": nil}},
 	} {
-		t.Run(form.name, func(t *testing.T) {
-			args := form.args
-			if form.name == "plain" {
-				args = declarations(types)
-			}
-			folds := foldAnswers(t, form.name, args, types)
-			if len(folds) != len(tables) {
-				t.Fatalf("%d tables, want %d", len(folds), len(tables))
-			}
-			for name, rows := range folds {
-				table := tables[name]
-				for _, d := range table.Compare(form.name, slices.Collect(maps.Values(rows))) {
-					t.Error(d)
+		tables, err := captured.Tables(capturedDir, scenario.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		types := map[string]string{} // By column: what records with schemas have told.
+		foldAnswers(t, scenario.name, "schema", nil, types)
+		for form, args := range scenario.forms {
+			t.Run(scenario.name+"/"+form, func(t *testing.T) {
+				if form == "plain" {
+					args = declarations(types)
 				}
-			}
-		})
+				folds := foldAnswers(t, scenario.name, form, args, maps.Clone(types))
+				if len(folds) != len(tables) {
+					t.Fatalf("%d tables, want %d", len(folds), len(tables))
+				}
+				for name, rows := range folds {
+					table := tables[name]
+					for _, d := range table.Compare(form, slices.Collect(maps.Values(rows))) {
+						t.Error(d)
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -68,9 +69,9 @@ func declarations(types map[string]string) (args []string) {
 }
 
 // foldAnswers decodes the records of a form and folds what is answered, by table and key.
-func foldAnswers(t *testing.T, form string, args []string, types map[string]string) map[string]map[string]captured.Row {
+func foldAnswers(t *testing.T, scenario, form string, args []string, types map[string]string) map[string]map[string]captured.Row {
 	t.Helper()
-	records, err := captured.Records(capturedDir, "c", form)
+	records, err := captured.Records(capturedDir, scenario, form)
 	if err != nil {
 		t.Fatal(err)
 	}
