@@ -64,14 +64,7 @@ func (j *judge) learn(ctx context.Context, needed *debezium.SchemaNeeded) error 
 		return nil
 	}
 	schema, err := j.o.Registry.Schema(ctx, needed.Ref)
-	switch {
-	case err == nil:
-		j.decoder.AddSchema(needed, schema)
-	case errors.Is(err, registry.ErrUnknown):
-		j.decoder.RefuseSchema(needed, debezium.UnknownSchema, err.Error())
-	case errors.Is(err, registry.ErrTooLarge):
-		j.decoder.RefuseSchema(needed, debezium.TooLarge, err.Error())
-	default:
+	if err = registry.Tell(j.decoder, needed, schema, err); err != nil {
 		return fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	return nil

@@ -32,21 +32,14 @@ func (t *table) learn(ctx context.Context, p place, needed *debezium.SchemaNeede
 		}
 		schema, err = t.ask(ctx, needed.Ref, 0)
 	}
-	switch {
-	case err == nil:
-		t.decoder.AddSchema(needed, schema)
-	case errors.Is(err, registry.ErrUnknown):
-		t.decoder.RefuseSchema(needed, debezium.UnknownSchema, err.Error())
-	case errors.Is(err, registry.ErrTooLarge):
-		t.decoder.RefuseSchema(needed, debezium.TooLarge, err.Error())
-	case errors.Is(err, errStopped):
-		t.position.Set(p.topic, "", p.before)
-		return err
-	default:
-		t.position.Set(p.topic, "", p.before)
-		return errors.Join(err, t.commit(ctx)) // The registry refuses cdcd.
+	if err = registry.Tell(t.decoder, needed, schema, err); err == nil {
+		return nil
 	}
-	return nil
+	t.position.Set(p.topic, "", p.before)
+	if errors.Is(err, errStopped) {
+		return err
+	}
+	return errors.Join(err, t.commit(ctx)) // The registry refuses cdcd.
 }
 
 // errSlow says that the registry has not answered in time.

@@ -100,6 +100,22 @@ func Open(o Options) (*Client, error) {
 // Ping asks the registry whether it is there and lets cdcd in.
 func (c *Client) Ping(ctx context.Context) error { return c.service.ping(ctx) }
 
+// Tell tells a decoder what the registry has answered about a schema that it needs: the schema, or why its records are bad. Any other
+// error is no answer, and is returned.
+func Tell(d *debezium.Decoder, needed *debezium.SchemaNeeded, schema debezium.WriterSchema, err error) error {
+	switch {
+	case err == nil:
+		d.AddSchema(needed, schema)
+	case errors.Is(err, ErrUnknown):
+		d.RefuseSchema(needed, debezium.UnknownSchema, err.Error())
+	case errors.Is(err, ErrTooLarge):
+		d.RefuseSchema(needed, debezium.TooLarge, err.Error())
+	default:
+		return err
+	}
+	return nil
+}
+
 // Schema returns a schema. It waits while the registry is away, until ctx ends. The error is ErrUnknown, ErrTooLarge, a *halt.Error if
 // the registry refuses cdcd, or the cause with which ctx has ended.
 func (c *Client) Schema(ctx context.Context, ref debezium.SchemaRef) (debezium.WriterSchema, error) {
