@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/config"
 	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/sink"
@@ -27,11 +29,15 @@ type operateFlags struct {
 	JSON    bool          `name:"json" help:"Print JSON: one object a line."`
 }
 
-// operator is what a decision needs: the table and how to reach Kafka.
+// operator is what a decision needs: the table, and how to reach Kafka and the catalog.
 type operator struct {
-	c     *console
-	table pipeline.Table
-	kafka *kafka.Client
+	c       *console
+	conf    *config.Config
+	log     *slog.Logger
+	table   pipeline.Table
+	kafka   *kafka.Client
+	catalog *sink.Catalog
+	sink    *sink.Sink
 }
 
 // decide says what becomes of a table; it may be called again.
@@ -39,6 +45,26 @@ type decide func(ctx context.Context, o *operator, at sink.Standing) (sink.Decis
 
 // operate commits a decision and prints it.
 func (f operateFlags) operate(c *console, name sink.OperationName, d decide) error {
+	return f.with(c, func(ctx context.Context, o *operator) error {
+		done, err := o.sink.Operate(ctx, o.table.Sink, sink.Operation{
+			Name: name, Reason: f.Reason, By: f.By, DryRun: f.DryRun,
+			Decide: func(ctx context.Context, at sink.Standing) (sink.Decision, error) { return d(ctx, o, at) },
+		})
+		if errors.Is(err, sink.ErrNoTable) {
+			err = fmt.Errorf("%w: create the table with its columns and identifier fields by another engine, so that the decision can be recorded in it", err)
+		}
+		if err == nil {
+			err = f.print(c, name, done)
+		}
+		if err == nil && name != sink.OperationPause {
+			o.foresee(ctx, done)
+		}
+		return err
+	})
+}
+
+// with calls do with what a decision needs, and closes it. ctx ends after the timeout.
+func (f operateFlags) with(c *console, do func(ctx context.Context, o *operator) error) error {
 	conf, err := f.load()
 	if err != nil {
 		return err
@@ -60,21 +86,10 @@ func (f operateFlags) operate(c *console, name sink.OperationName, d decide) err
 		return err
 	}
 	ctx = cat.Context(ctx)
-	s := sink.New(sink.Options{Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, Backoff: backoff, Logger: log})
-	o := &operator{c: c, table: table, kafka: client}
-	done, err := s.Operate(ctx, table.Sink, sink.Operation{
-		Name: name, Reason: f.Reason, By: f.By, DryRun: f.DryRun,
-		Decide: func(ctx context.Context, at sink.Standing) (sink.Decision, error) { return d(ctx, o, at) },
+	s := sink.New(sink.Options{
+		Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log,
 	})
-	if errors.Is(err, sink.ErrNoTable) {
-		err = fmt.Errorf("%w: create the table with its columns and identifier fields by another engine, so that the decision can be recorded in it", err)
-	}
-	if err == nil {
-		err = f.print(c, name, done)
-	}
-	if err == nil && name != sink.OperationPause {
-		o.foresee(ctx, done)
-	}
+	err = do(ctx, &operator{c: c, conf: conf, log: log, table: table, kafka: client, catalog: cat, sink: s})
 	return errors.Join(err, cat.Close())
 }
 

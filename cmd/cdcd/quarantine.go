@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -69,7 +70,7 @@ type reasonCount struct {
 func (o quarantineList) Run(c *console) error {
 	return o.with(c, func(cat catalog.Catalog) error {
 		records, counts := []listedRecord{}, map[string]*reasonCount{}
-		err := quarantined(c, cat, o.Table, func(r *pipeline.Quarantined) {
+		err := quarantined(c.ctx, cat, o.Table, func(r *pipeline.Quarantined) {
 			n := counts[r.Reason]
 			if n == nil {
 				n = &reasonCount{Reason: r.Reason}
@@ -143,7 +144,7 @@ func (o quarantineShow) Run(c *console) error {
 		return err
 	}
 	return o.with(c, func(cat catalog.Catalog) error {
-		found, err := find(c, cat, o.Table, []offset{at}, false)
+		found, err := find(c.ctx, cat, o.Table, []offset{at}, false)
 		if err != nil {
 			return err
 		}
@@ -195,13 +196,13 @@ func coordinate(r *pipeline.Quarantined) string {
 }
 
 // find returns the records of a quarantine table at the given places, or all that are unresolved. A place without a record is an error.
-func find(c *console, cat catalog.Catalog, name string, places []offset, all bool) ([]pipeline.Quarantined, error) {
+func find(ctx context.Context, cat catalog.Catalog, name string, places []offset, all bool) ([]pipeline.Quarantined, error) {
 	var out []pipeline.Quarantined
 	missing := map[offset]bool{}
 	for _, at := range places {
 		missing[at] = true
 	}
-	err := quarantined(c, cat, name, func(r *pipeline.Quarantined) {
+	err := quarantined(ctx, cat, name, func(r *pipeline.Quarantined) {
 		at := offset{place{r.Topic, r.Partition}, r.Offset}
 		if slices.Contains(places, at) || all && r.Resolved.IsZero() {
 			delete(missing, at)
@@ -215,13 +216,13 @@ func find(c *console, cat catalog.Catalog, name string, places []offset, all boo
 }
 
 // quarantined calls f with each row of a table's quarantine table; none if there is no such table.
-func quarantined(c *console, cat catalog.Catalog, name string, f func(r *pipeline.Quarantined)) error {
+func quarantined(ctx context.Context, cat catalog.Catalog, name string, f func(r *pipeline.Quarantined)) error {
 	name += pipeline.QuarantineSuffix
-	exists, err := cat.CheckTableExists(c.ctx, strings.Split(name, "."))
+	exists, err := cat.CheckTableExists(ctx, strings.Split(name, "."))
 	if err != nil || !exists {
 		return err
 	}
-	return readback.Rows(c.ctx, cat, name, table.MainBranch, func(names []string, values []*string) error {
+	return readback.Rows(ctx, cat, name, table.MainBranch, func(names []string, values []*string) error {
 		v := map[string]*string{}
 		for i, column := range names {
 			v[column] = values[i]

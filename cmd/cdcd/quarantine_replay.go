@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/cdcd-project/cdcd/internal/pipeline"
-	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
 type quarantineReplay struct {
@@ -43,42 +42,20 @@ func (o quarantineReplay) Run(c *console) error {
 		}
 		places = append(places, at)
 	}
-	conf, err := o.load()
-	if err != nil {
-		return err
-	}
-	target, err := configured(pipelineTables(conf), o.Table)
-	if err != nil {
-		return err
-	}
-	log := newLogger(c, conf.Log)
-	client, err := openKafka(conf, log, nil)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeoutCause(c.ctx, o.Timeout, fmt.Errorf("not done within %s", o.Timeout))
-	defer cancel()
-	cat, err := openCatalog(ctx, conf)
-	if err != nil {
-		return err
-	}
-	schemas, err := openRegistry(ctx, conf, log)
-	if err != nil {
-		return errors.Join(err, cat.Close())
-	}
-	ctx = cat.Context(ctx)
-	s := sink.New(sink.Options{
-		Catalog: cat, Version: buildVersion(), Delete: conf.Maintenance.Delete, IndexBytes: int64(conf.Memory.Index), Backoff: backoff, Logger: log,
-	})
-	c.ctx = ctx
-	records, err := find(c, cat, o.Table, places, o.All)
-	if err == nil {
-		err = o.replay(ctx, c, pipeline.ReplayOptions{
-			Kafka: client, Sink: s, Registry: schemas, Table: target, Dismiss: o.Dismiss, AcceptDisorder: o.AcceptDisorder, DryRun: o.DryRun, Reason: o.Reason, By: o.By, Logger: log,
+	return o.with(c, func(ctx context.Context, at *operator) error {
+		schemas, err := openRegistry(ctx, at.conf, at.log)
+		if err != nil {
+			return err
+		}
+		records, err := find(ctx, at.catalog, o.Table, places, o.All)
+		if err != nil {
+			return err
+		}
+		return o.replay(ctx, c, pipeline.ReplayOptions{
+			Kafka: at.kafka, Sink: at.sink, Registry: schemas, Table: at.table, Dismiss: o.Dismiss, AcceptDisorder: o.AcceptDisorder, DryRun: o.DryRun,
+			Reason: o.Reason, By: o.By, Logger: at.log,
 		}, records)
-	}
-	return errors.Join(err, cat.Close())
+	})
 }
 
 // replay replays records in groups, the earlier ones first.

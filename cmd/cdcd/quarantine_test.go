@@ -21,7 +21,7 @@ func (w *world) aside(name string) map[string]pipeline.Quarantined {
 	w.t.Helper()
 	out := map[string]pipeline.Quarantined{}
 	w.inCatalog(func(cat catalog.Catalog) error {
-		return quarantined(&console{ctx: w.ctx()}, cat, name, func(r *pipeline.Quarantined) {
+		return quarantined(w.ctx(), cat, name, func(r *pipeline.Quarantined) {
 			if _, twice := out[coordinate(r)]; twice {
 				w.t.Errorf("%s stands there twice", coordinate(r))
 			}
