@@ -175,7 +175,7 @@ func printShown(c *console, asJSON bool, out shownRecord) error {
 	return err
 }
 
-// decoder returns the settings of the table's decoder, or nil if there is no configuration file.
+// decoder returns the settings of the table's decoder, or nil if there is no configuration file, or records name schemas of a registry.
 func (o quarantineShow) decoder() (*debezium.Options, error) {
 	if o.Config == "" {
 		return nil, nil //nolint:nilnil // The folder of the demo has no file, which is no error.
@@ -188,6 +188,10 @@ func (o quarantineShow) decoder() (*debezium.Options, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Decoder.Format != debezium.JSON || t.Decoder.KeyFormat != debezium.JSON {
+		return nil, nil //nolint:nilnil // Nothing is said without the schema; replay -dry-run asks for it.
+	}
+	t.Decoder.Partial = true // As the pipeline has it.
 	return &t.Decoder, nil
 }
 

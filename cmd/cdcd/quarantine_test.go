@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -206,5 +208,24 @@ func TestTableNamedLikeAQuarantineTableIsRefused(t *testing.T) {
 	code, _, log := command(t, "run", "-config", w.configure("none", "1h"), "-backfill")
 	if code != exitUsage || !strings.Contains(log.text(), "names that end in "+pipeline.QuarantineSuffix) {
 		t.Errorf("exit code %d, %q", code, log.text())
+	}
+}
+
+// What Avro becomes only the registry tells: nothing is said rather than something wrong. JSON is shown as the pipeline decodes it.
+func TestShowSaysNothingWithoutTheSchema(t *testing.T) {
+	t.Parallel()
+	for format, said := range map[string]bool{"json": true, "avro-confluent": false} {
+		file := filepath.Join(t.TempDir(), "cdcd.toml")
+		text := "kafka.brokers = [\"b:1\"]\ncatalog = {uri = \"sqlite:c.db\", warehouse = \"file:///w\"}\nregistry = {type = \"confluent\", url = \"http://r:1\"}\n" +
+			"[[table]]\ntopic = \"s\"\nname = \"n.t\"\nformat = \"" + format + "\"\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var show quarantineShow
+		show.Config, show.Table = file, "n.t"
+		o, err := show.decoder()
+		if err != nil || (o != nil) != said || o != nil && !o.Partial {
+			t.Errorf("%s: %+v, %v", format, o, err)
+		}
 	}
 }
