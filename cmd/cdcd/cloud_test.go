@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/apache/iceberg-go/utils"
 
@@ -98,6 +99,16 @@ func (c *cloud) hold(p *process, holds func(r *wiretest.Request) bool) *gate {
 	defer c.mu.Unlock()
 	c.gates = append(c.gates, g)
 	return g
+}
+
+// await waits until a request stands before the gate.
+func (g *gate) await(t *testing.T) {
+	t.Helper()
+	select {
+	case <-g.reached:
+	case <-time.After(patience):
+		t.Fatalf("no such request of %s has come", g.process)
+	}
 }
 
 func (c *cloud) allGates() []*gate {

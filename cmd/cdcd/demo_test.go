@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,6 +61,8 @@ func once(what string, act func()) func(string) {
 // runDemo runs the command, and returns its exit code and the JSON line, if there is one.
 func runDemo(ctx context.Context, t *testing.T, out, err *output, args ...string) (int, *demo.Result) {
 	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the test has no more patience"))
+	defer cancel()
 	code := execute(&console{ctx: ctx, out: out, err: err}, append([]string{"demo"}, args...))
 	if t.Failed() || testing.Verbose() {
 		t.Log(err.String())

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
@@ -51,11 +50,7 @@ func freeze(t *testing.T, at func(table string) func(*wiretest.Request) bool) *f
 	f.watch(owned)
 	f.table = owned[f.zombie][0]
 	f.gate = w.cloud.hold(f.zombie, at(f.table))
-	select {
-	case <-f.gate.reached:
-	case <-time.After(patience):
-		t.Fatalf("%s does not commit %s", f.zombie.name, f.table)
-	}
+	f.gate.await(t)
 	f.before, f.resumed = map[string]int{}, len(f.zombie.log.find(says("resumed from bookmark", "")))
 	for _, message := range []string{"resumed from bookmark", "committed snapshot", "stood down"} {
 		f.before[message] = len(f.heir.log.find(says(message, f.table)))
@@ -148,11 +143,7 @@ func TestFrozenCommitMayLandBeforeTheFirstOfTheHeir(t *testing.T) {
 	f := freeze(t, committing)
 	first := f.w.cloud.hold(f.heir, staging(f.table))
 	f.takenOver(0)
-	select {
-	case <-first.reached:
-	case <-time.After(patience):
-		t.Fatalf("%s does not commit %s", f.heir.name, f.table)
-	}
+	first.await(t)
 	f.gate.open()
 	if !f.attempt() {
 		t.Error("the commit that was on its way has not landed, although nothing came before it")

@@ -51,7 +51,7 @@ func TestSignalWhileTheCatalogIsAway(t *testing.T) {
 				p.await(2, says("committed snapshot", m.name))
 			}
 			if g := away(w, p); g != nil {
-				<-g.reached
+				g.await(t)
 			} else {
 				for _, m := range w.mirrors {
 					p.await(1, func(l line) bool {

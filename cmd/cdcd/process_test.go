@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -234,6 +236,13 @@ func command(t *testing.T, args ...string) (code int, out string, log *journal) 
 	t.Helper()
 	var stdout bytes.Buffer
 	log = newJournal()
-	code = execute(&console{ctx: t.Context(), out: &stdout, err: log}, args)
+	ctx, cancel := patient(t)
+	defer cancel()
+	code = execute(&console{ctx: ctx, out: &stdout, err: log}, args)
 	return code, stdout.String(), log
+}
+
+// patient returns a context for what has to end by itself: one that hangs is interrupted, and fails its test with what it said.
+func patient(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(t.Context(), patience, errors.New("the test has no more patience"))
 }

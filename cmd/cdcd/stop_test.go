@@ -94,6 +94,9 @@ func TestSignalWhileTheCatalogSaysNothing(t *testing.T) {
 	}
 	rest := fmt.Sprintf("type = \"rest\"\nuri = \"http://%s\"", silent.Addr())
 	p := w.run(w.write("rest.toml", strings.Replace(string(text), `uri = "sqlite://`+w.catalogFile()+`"`, rest, 1)))
+	if err := silent.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	conn, err := silent.Accept()
 	if err != nil {
 		t.Fatal(err)

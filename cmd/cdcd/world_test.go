@@ -82,7 +82,9 @@ func (w *world) newProducer(more ...kgo.Opt) *kgo.Client {
 
 func (w *world) send(records ...*kgo.Record) {
 	w.t.Helper()
-	if err := w.producer.ProduceSync(w.t.Context(), records...).FirstErr(); err != nil {
+	ctx, cancel := patient(w.t)
+	defer cancel()
+	if err := w.producer.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -174,7 +176,9 @@ func (w *world) expel(group string) {
 		member.MemberID = m.MemberID
 		req.Members = append(req.Members, member)
 	}
-	if _, err := req.RequestWith(w.t.Context(), w.producer); err != nil {
+	ctx, cancel := patient(w.t)
+	defer cancel()
+	if _, err := req.RequestWith(ctx, w.producer); err != nil {
 		w.t.Fatal(err)
 	}
 }
