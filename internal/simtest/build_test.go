@@ -32,7 +32,7 @@ func setting(key string) string {
 }
 
 // runInBubbles builds the test anew with the tag, and runs it with the same flags. The race detector makes it ten times slower: unless
-// seeds are named, it sees a few, and the others run without it.
+// seeds are named, it sees a few, and the others run without it, if at all: a short run ends there.
 func runInBubbles(t *testing.T) {
 	args := []string{}
 	flag.Visit(func(f *flag.Flag) {
@@ -47,6 +47,9 @@ func runInBubbles(t *testing.T) {
 	}
 	if race {
 		mustRun(t, build(t, "-race"), append(slices.Clone(args), "-seed=1", fmt.Sprint("-seeds=", raceSeeds)))
+		if testing.Short() {
+			return
+		}
 	}
 	mustRun(t, build(t), args)
 }

@@ -19,6 +19,9 @@ import (
 //
 // Merging comes in bursts, so what is compared are the means of 64 commits around each. Retention is full long before.
 func TestThousandthCommitCostsWhatTheHundredthDid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two thousand commits, one after the other")
+	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for name, change := range map[string]func(w *writer, commit int){
 		"inserts": func(w *writer, commit int) {
