@@ -23,6 +23,7 @@ import (
 	"github.com/cdcd-project/cdcd/internal/bookmark"
 	"github.com/cdcd-project/cdcd/internal/readback"
 	"github.com/cdcd-project/cdcd/internal/sink"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // world is what processes of cdcd live in: a broker on loopback sockets, and a SQLite catalog with a folder or the servers of
@@ -58,7 +59,7 @@ func (w *world) startBroker(port ...int) {
 	for _, m := range w.mirrors {
 		topics = append(topics, m.topic)
 	}
-	options := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics...), kfake.GroupMinSessionTimeout(time.Second)}
+	options := []kfake.Opt{kfake.NumBrokers(1), kfake.SeedTopics(partitions, topics...), kfake.GroupMinSessionTimeout(time.Second), kfake.ListenFn(wiretest.Listen)}
 	if len(port) > 0 {
 		options = append(options, kfake.Ports(port...))
 	}

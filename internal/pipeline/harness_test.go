@@ -26,6 +26,7 @@ import (
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/readback"
 	"github.com/cdcd-project/cdcd/internal/sink"
+	"github.com/cdcd-project/cdcd/internal/wiretest"
 )
 
 // patience is how long a test waits for what must happen; no test waits this long when it passes.
@@ -65,7 +66,7 @@ func newWorldOf(t testing.TB, opts ...kfake.Opt) *world {
 	t.Helper()
 	w := &world{t: t}
 	var err error
-	if w.cluster, err = kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...); err != nil {
+	if w.cluster, err = kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(wiretest.Listen)}, opts...)...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.cluster.Close() })
