@@ -141,11 +141,12 @@ func (c *Client) steer() time.Duration {
 	c.reader.RemoveConsumePartitions(s.remove)
 	c.reader.PurgeTopicsFromClient(s.purge...)
 	c.reader.AddConsumePartitions(s.add)
-	if len(s.pause) > 0 {
-		c.reader.PauseFetchPartitions(s.pause)
-	}
+	// A partition that starts again while the queues are full is in both: what holds is the pause.
 	if len(s.resume) > 0 {
 		c.reader.ResumeFetchPartitions(s.resume)
+	}
+	if len(s.pause) > 0 {
+		c.reader.PauseFetchPartitions(s.pause)
 	}
 	return wait
 }

@@ -194,6 +194,15 @@ func TestFetchingPausesWhenTheQueuesAreFull(t *testing.T) {
 	// A table that keeps up is not held up.
 	produce(t, producer, "other", 0, "o", 1)
 	collect(t, other, 1)
+	// One that comes to the topic starts it again, and breaks the bound no more than the first.
+	late := c.Subscribe("late", at("shop", 0, 0, 1, 0))
+	for range 20 {
+		time.Sleep(50 * time.Millisecond)
+		if got := queued(); got > bound {
+			t.Fatalf("with another reader %d bytes are queued; the limit and one fetch are %d", got, bound)
+		}
+	}
+	late.Close()
 
 	next, records := map[int32]int64{}, 0
 	for records < count && time.Now().Before(deadline) {
