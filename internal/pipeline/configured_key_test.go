@@ -119,6 +119,11 @@ func TestMovedRowKeepsUnavailableValues(t *testing.T) {
 	w.produce(e.update([]string{"1", "2", `"` + unavailable + `"`}, []string{"1", "3", `"` + unavailable + `"`}))
 	w.mustRunToEnd(table)
 	w.expect("d.t", []string{"line"}, map[string]string{"3": "1|3|a"})
+	// A source that repeats itself tells of the move again, when the old key may have another row.
+	again := e.update([]string{"1", "2", `"` + unavailable + `"`}, []string{"1", "3", `"` + unavailable + `"`})
+	w.produce(e.upsert("c", "1", "2", `"b"`), again)
+	w.mustRunToEnd(table)
+	w.expect("d.t", []string{"line"}, map[string]string{"3": "1|3|a"})
 }
 
 // A source table without a key is refused with the ways out.

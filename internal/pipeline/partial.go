@@ -60,30 +60,26 @@ const hintUnordered = "Feed the table from one partition; or configure a key tha
 
 // source returns where the values stand that the event at hand keeps: a null in their place would be wrong for ever.
 //
-// They are those of the row that the event changes. An update changes the row of its key, or, if it moves the row to another key, of
-// the old one. The create of a pair in which Debezium tells of a changed record key names the old one in a header; that row was deleted just
-// before, and only in one partition is it known to be as it was then (I13). Such a create can also be the repetition of one that was
-// applied, and then the row of its own key has the values.
+// They are those of the row that the event changes. If its own key has a row, it is that one, also when the event moves a row to
+// this key: nothing else was there when that happened, so this is the row that was moved, and a source that repeats itself tells of it again. Its old
+// key may have another row by then. Otherwise the row moves now, and the old key's has the values. Where Debezium tells of a changed
+// record key in a pair, the create names the old one in a header; that row was deleted just before, and only in one partition is it known
+// to be as it was then (I13).
 func (t *table) source() (merge.Source, error) {
 	ev := &t.event
-	if ev.OldKey != nil {
-		return t.sourceOf(ev.OldKey, false)
-	}
-	if key, ok := t.decoder.ReplacedKey(); ok && t.partitions() == 1 {
-		if from, ok := t.sink.Source(t.batch, key, true); ok {
-			return from, nil
+	from, ok := t.sink.Source(t.batch, ev.Key, false)
+	if !ok && ev.OldKey != nil {
+		from, ok = t.sink.Source(t.batch, ev.OldKey, false)
+	} else if !ok && t.partitions() == 1 {
+		if key, told := t.decoder.ReplacedKey(); told {
+			from, ok = t.sink.Source(t.batch, key, true)
 		}
 	}
-	return t.sourceOf(ev.Key, false)
-}
-
-func (t *table) sourceOf(key []byte, gone bool) (merge.Source, error) {
-	from, ok := t.sink.Source(t.batch, key, gone)
-	if ok {
-		return from, nil
+	if !ok {
+		return from, &debezium.Error{Reason: debezium.SchemaMismatch, Detail: fmt.Sprintf("the record has Debezium's placeholder for unavailable values in %s, "+
+			"and the table has no row of its key to take them from: set binlog_row_image=FULL", t.columnNames(ev.Unchanged))}
 	}
-	return from, &debezium.Error{Reason: debezium.SchemaMismatch, Detail: fmt.Sprintf("the record has Debezium's placeholder for unavailable values in %s, "+
-		"and the table has no row of its key to take them from: set binlog_row_image=FULL", t.columnNames(t.event.Unchanged))}
+	return from, nil
 }
 
 func (t *table) columnNames(columns []int) string {

@@ -133,6 +133,10 @@ func TestUnavailableValuesAreThoseOfTheOldRow(t *testing.T) {
 			pair := e.rename("1", document{"2", "b", unavailable, unavailable})
 			return [][]*kgo.Record{{e.put("c", full)}, pair, {e.put("u", document{"2", "c", unavailable, "p"})}, pair, {e.put("u", document{"2", "c", unavailable, "p"})}}
 		}, map[string]string{"2": document{"2", "c", "doc", "p"}.text()}},
+		{"the repetition of a pair whose old key has another row by now", func(e events) [][]*kgo.Record {
+			pair, other := e.rename("1", document{"2", "b", unavailable, unavailable}), e.put("c", document{"1", "other", "other", "other"})
+			return [][]*kgo.Record{{e.put("c", full)}, pair, {other}, pair, {other}}
+		}, map[string]string{"1": document{"1", "other", "other", "other"}.text(), "2": document{"2", "b", "doc", "photo"}.text()}},
 	} {
 		for _, schemas := range []bool{true, false} {
 			for _, apart := range []bool{true, false} {
