@@ -31,8 +31,12 @@ type confluent struct {
 }
 
 func newConfluent(o Options) (*confluent, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = o.TLS
+	transport := o.Transport
+	if transport == nil {
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.TLSClientConfig = o.TLS
+		transport = own
+	}
 	options := []sr.ClientOpt{
 		sr.URLs(o.URL), sr.UserAgent("cdcd"), sr.DefaultParams(sr.ShowDeleted),
 		sr.HTTPClient(&http.Client{Timeout: requestTimeout, CheckRedirect: stay, Transport: bounded{transport, int64(o.SchemaBytes)}}),

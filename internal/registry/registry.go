@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Options struct {
 	URL                       string // Confluent's REST protocol.
 	Username, Password, Token string // Basic authentication, or a bearer token.
 	TLS                       *tls.Config
+	Transport                 http.RoundTripper // Carries the requests to URL; nil: one of its own, with TLS.
 
 	Glue         *aws.Config // AWS Glue Schema Registry.
 	GlueEndpoint string      // In place of the region's.
