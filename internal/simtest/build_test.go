@@ -67,7 +67,7 @@ func mustRun(t *testing.T, binary string, args []string) {
 func build(t *testing.T, args ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "simulation")
-	args = append([]string{"test", "-c", "-tags", tag, "-o", binary}, args...)
+	args = append([]string{"test", "-c", "-tags", tag, "-ldflags", "-s -w", "-o", binary}, args...) // Linking is half the time.
 	if out, err := exec.CommandContext(t.Context(), "go", append(args, ".")...).CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
