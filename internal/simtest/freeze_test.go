@@ -44,7 +44,7 @@ func (w *world) nap() {
 // ambush waits until some process is about to make a call in the middle of a commit, and returns it, frozen right there; or other if none
 // comes by.
 func (w *world) ambush(other *process) *process {
-	sites := []string{"storage.create", "storage.put", "storage.put", "catalog.commit", "catalog.commit", "catalog.load"}
+	sites := []string{"storage.create", "storage.put", "storage.put", "catalog.commit", "catalog.commit", "catalog.load", siteRegistry}
 	caught := make(chan *process, 1)
 	w.mu.Lock()
 	w.trap, w.caught = sites[w.rng.IntN(len(sites))], caught

@@ -26,7 +26,7 @@ func (m *mover) move(rng *rand.Rand) {
 	defer open()
 	topics := m.w.topics()
 	topic := topics[rng.IntN(len(topics))]
-	if err := m.w.cluster.MoveTopicPartition(topic, int32(rng.IntN(partitions)), int32(rng.IntN(brokers))); err != nil {
+	if err := m.w.cluster.MoveTopicPartition(topic, int32(rng.IntN(int(partitionsOf(topic)))), int32(rng.IntN(brokers))); err != nil {
 		m.w.complain("move leader: %w", err)
 	}
 	if err := m.client.ProduceSync(context.Background(), records(m.db.filler(topic))...).FirstErr(); err != nil {

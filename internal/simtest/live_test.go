@@ -144,6 +144,9 @@ func (w *world) meddle(stop <-chan struct{}) <-chan struct{} {
 			if w.plan.has(actLeader) && rng.IntN(2) == 0 {
 				m.move(rng)
 			}
+			if w.plan.has(actAway) && rng.IntN(4) == 0 {
+				w.leaveRegistry(rng)
+			}
 			w.engine(rng)
 			w.skip()
 		}

@@ -21,13 +21,16 @@ type rowText map[string]string
 
 // logged is a record of the log as a plain consumer sees it.
 type logged struct {
-	partition int32
-	offset    int64
-	key       string // Canonical: the key's fields, sorted by name.
-	names     []string
-	row       rowText     // nil: the key has no row after this record.
-	sour      bool        // It cannot be applied, and halts its table.
-	bad       *kgo.Record // It cannot be applied, and goes to quarantine; nil: it does not.
+	*kgo.Record
+
+	key      string // Canonical: the key's fields, sorted by name.
+	names    []string
+	row      rowText // nil: the key has no row after this record.
+	keeps    string  // The column whose value is that of the row before; "": none.
+	old      string  // The canonical key that the row had before, where the record tells; else "".
+	sour     bool    // It cannot be applied, and halts its table.
+	bad      bool    // It cannot be applied, and goes to quarantine.
+	truncate bool    // It empties the table.
 }
 
 // readLog reads all topics again, from their beginning, with a client that knows nothing of cdcd, and takes the records apart with
@@ -36,7 +39,7 @@ func (w *world) readLog() (map[string][]logged, error) {
 	offsets := map[string]map[int32]kgo.Offset{}
 	for _, topic := range w.topics() {
 		offsets[topic] = map[int32]kgo.Offset{}
-		for p := range int32(partitions) {
+		for p := range partitionsOf(topic) {
 			offsets[topic][p] = kgo.NewOffset().AtStart()
 		}
 	}
@@ -57,47 +60,78 @@ func (w *world) readLog() (map[string][]logged, error) {
 			}
 			out[r.Topic] = append(out[r.Topic], l)
 			w.stats.records++
+			if topicAvro == r.Topic {
+				w.stats.avro++
+			}
 		}
 	}
 	return out, nil
 }
 
-func parse(r *kgo.Record) (logged, error) {
-	l := logged{partition: r.Partition, offset: r.Offset}
-	if isSpoiled(r.Value) {
-		l.bad = r
+func parse(r *kgo.Record) (l logged, err error) {
+	l.Record = r
+	switch {
+	case isSpoiled(r):
+		l.bad = true
 		return l, nil
+	case r.Topic == topicAvro:
+		err = parseAvro(r, &l)
+	default:
+		err = parseJSON(r, &l)
 	}
-	key, err := payload(r.Key)
-	if err != nil {
-		return l, err
+	for name, v := range l.row {
+		if v == unavailable {
+			l.keeps = name
+		}
 	}
-	if l.key, l.names, err = canonical(key); err != nil || r.Value == nil {
-		return l, err
+	l.sour = l.row["v"] == "sour"
+	return l, err
+}
+
+// parseJSON takes a record of all other topics apart.
+func parseJSON(r *kgo.Record, l *logged) (err error) {
+	if r.Key != nil {
+		if l.key, l.names, err = canonicalKey(r.Key); err != nil || r.Value == nil {
+			return err
+		}
+	}
+	for _, h := range r.Headers {
+		if h.Key == oldKeyHeader {
+			if l.old, _, err = canonicalKey(h.Value); err != nil {
+				return err
+			}
+		}
 	}
 	value, err := payload(r.Value)
 	if err != nil {
-		return l, err
+		return err
 	}
 	var op string
 	if err := json.Unmarshal(value["op"], &op); err != nil {
-		return l, err
+		return err
 	}
-	if op == "d" {
-		return l, nil
+	if l.truncate = op == "t"; l.truncate || op == "d" {
+		return nil
 	}
 	after, err := fields(value["after"])
 	if err != nil {
-		return l, err
+		return err
 	}
 	l.row = rowText{}
 	for name, v := range after {
 		if l.row[name], err = text(v); err != nil {
-			return l, err
+			return err
 		}
 	}
-	l.sour = l.row["v"] == "sour"
-	return l, nil
+	return nil
+}
+
+func canonicalKey(b []byte) (string, []string, error) {
+	key, err := payload(b)
+	if err != nil {
+		return "", nil, err
+	}
+	return canonical(key)
 }
 
 // payload returns the object that a record carries, without the schema that may come with it.
@@ -141,42 +175,4 @@ func canonical(key map[string]json.RawMessage) (string, []string, error) {
 		parts = append(parts, name+"="+v)
 	}
 	return strings.Join(parts, "|"), names, nil
-}
-
-// position is a place in a topic's partition.
-type position struct {
-	topic     string
-	partition int32
-}
-
-// truth is what a table's rows are after the records before the limits, by canonical key.
-type truth struct {
-	names []string // The key's columns.
-	rows  map[string]rowText
-	sour  map[position]int64 // Where the first record stands that cannot be applied.
-}
-
-// fold applies the log's records in order.
-func fold(log map[string][]logged, topics []string, limit func(position) int64) truth {
-	t := truth{rows: map[string]rowText{}, sour: map[position]int64{}}
-	for _, topic := range topics {
-		for _, l := range log[topic] {
-			at := position{topic, l.partition}
-			if l.sour {
-				if _, again := t.sour[at]; !again {
-					t.sour[at] = l.offset
-				}
-			}
-			switch {
-			case l.sour || l.bad != nil || l.offset >= limit(at):
-				continue
-			case l.row == nil:
-				delete(t.rows, l.key)
-			default:
-				t.rows[l.key] = l.row
-			}
-			t.names = l.names
-		}
-	}
-	return t
 }

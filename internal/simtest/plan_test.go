@@ -54,18 +54,19 @@ const (
 	actAbort    = "abort"    // The source writes in transactions, and aborts some.
 	actClean    = "clean"    // The brokers compact the topics.
 	actLeader   = "leader"   // A partition's leader changes.
+	actAway     = "away"     // The schema registry is away for a while.
 )
 
 // shares say in how many of a hundred seeds an actor appears.
 func shares() map[string]int {
 	return map[string]int{
 		actRival: 35, actFreeze: 45, actNap: 6, actRestart: 60, actKill: 70, actRoll: 20, actCompact: 25, actExpire: 15, actRollback: 10,
-		actReplay: 60, actAbort: 25, actClean: 20, actLeader: 25,
+		actReplay: 60, actAbort: 25, actClean: 20, actLeader: 25, actAway: 25,
 	}
 }
 
 // quiet are the actors that a lone process may meet.
-func quiet() []string { return []string{actReplay, actAbort, actClean, actLeader, actFreeze} }
+func quiet() []string { return []string{actReplay, actAbort, actClean, actLeader, actFreeze, actAway} }
 
 func newPlan(seed uint64, o options) plan {
 	rng := rand.New(rand.NewPCG(seed, 3))
@@ -73,7 +74,7 @@ func newPlan(seed uint64, o options) plan {
 		rate: []float64{0, 0.01, 0.03, 0.08}[rng.IntN(4)], members: 1 + rng.IntN(3), turns: 3 + rng.IntN(6), events: 150 + rng.IntN(250),
 		grace:   []time.Duration{100 * time.Millisecond, 2 * time.Second, 20 * time.Second}[rng.IntN(3)],
 		session: []time.Duration{6 * time.Second, 6 * time.Second, 15 * time.Second, 45 * time.Second}[rng.IntN(4)],
-		tables:  []string{tableShop, tableCart, tableTags}, lone: rng.IntN(8) == 0, patient: rng.IntN(6) == 0,
+		tables:  someTables(rng), lone: rng.IntN(8) == 0, patient: rng.IntN(6) == 0,
 	}
 	for _, f := range []fault{refuse, lose, late, delay, crashBefore, crashAfter} {
 		if len(o.kinds) == 0 || slices.Contains(o.kinds, f.String()) {
@@ -83,12 +84,15 @@ func newPlan(seed uint64, o options) plan {
 	if len(o.kinds) > 0 {
 		p.rate = max(p.rate, 0.06)
 	}
-	if rng.IntN(3) == 0 {
+	if p.hasTable(tableShop) && rng.IntN(2) == 0 {
 		p.tables = append(p.tables, tableCopy)
 	}
 	if rng.IntN(3) == 0 {
 		p.tables = append(p.tables, tableSour)
 		p.skip = rng.IntN(2) == 0
+	}
+	if len(o.tables) > 0 {
+		p.tables = o.tables
 	}
 	share := shares()
 	for _, name := range o.actorNames() {
@@ -109,7 +113,17 @@ func newPlan(seed uint64, o options) plan {
 		p.makeLone()
 	}
 	p.forceSome(seed, rng)
+	if p.asksRegistry() && len(o.tables) == 0 && !p.hasTable(tableAvro) {
+		p.tables[0] = tableAvro
+	}
 	return p
+}
+
+// someTables draws three of the tables that never halt.
+func someTables(rng *rand.Rand) []string {
+	all := []string{tableShop, tableCart, tableTags, tableWide, tableAvro}
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:3]
 }
 
 // makeLone leaves the plan with faults after which a process goes on in the same session.
@@ -136,6 +150,11 @@ func (p *plan) forceSome(seed uint64, rng *rand.Rand) {
 	p.force = slices.DeleteFunc(chosen, func(f forcedFault) bool { return !slices.Contains(p.kinds, f.what) })
 }
 
+// asksRegistry says whether a fault is in store for the schema registry.
+func (p *plan) asksRegistry() bool {
+	return slices.ContainsFunc(p.force, func(f forcedFault) bool { return f.site == siteRegistry })
+}
+
 // sites are the call sites that leave a process.
 func sites() []string {
 	return []string{
@@ -143,12 +162,13 @@ func sites() []string {
 		"catalog.load", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "catalog.commit", siteQuarantine,
 		"kafka.api_versions", "kafka.metadata", "kafka.find_coordinator", "kafka.join_group", "kafka.sync_group", "kafka.heartbeat",
 		"kafka.leave_group", "kafka.offset_fetch", "kafka.offset_commit", "kafka.list_offsets", "kafka.offset_for_leader_epoch", "kafka.fetch",
+		siteRegistry,
 	}
 }
 
 // rareSites are those that a process calls once, or at its end.
 func rareSites() []string {
-	return []string{"storage.remove", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "kafka.leave_group", siteQuarantine}
+	return []string{"storage.remove", "catalog.namespace_exists", "catalog.create_namespace", "catalog.create_table", "kafka.leave_group", siteQuarantine, siteRegistry}
 }
 
 func pairs(sites []string) []forcedFault {

@@ -1,7 +1,6 @@
 package simtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -16,22 +15,27 @@ import (
 	"github.com/cdcd-project/cdcd/internal/readback"
 )
 
-// spoiled begins the value of every record that goes to quarantine.
-const spoiled = "bad "
-
-// spoil is a record that no table takes, of a topic of the plan's tables but s.sour, whose table halts. No other record has its key:
-// compaction would take those away, and they count.
+// spoil is a record that no table takes, of a topic of the plan's tables but s.sour, whose table halts. Where the brokers may compact the
+// topic no other record has its key: compaction would take it away, and it counts. Elsewhere it is an update of a row that updates before
+// and after it change as well.
 func (d *database) spoil(topics []string) event {
 	d.fillers++
-	topic := topics[d.rng.IntN(len(topics))]
-	value := fmt.Sprintf("%s%d \xff", spoiled, d.rng.IntN(1000))
-	switch topic {
+	e := event{topic: topics[d.rng.IntN(len(topics))], value: fmt.Sprintf("bad %d \xff", d.rng.IntN(1000)), headers: spoiledHeaders()}
+	switch e.topic {
 	case "s.shop":
-		return event{topic, keyShop(9000 + d.fillers), value}
+		e.key = keyShop(9000 + d.fillers)
 	case "s.cart":
-		return event{topic, fmt.Sprintf(`{"k":"bad","n":%d}`, d.fillers), value}
+		e.key = fmt.Sprintf(`{"k":"bad","n":%d}`, d.fillers)
+	case topicWide:
+		e.key = keyWide(int(d.zipf.Uint64()))
+	case topicAvro:
+		e.key = keyAvro(int(d.zipf.Uint64()))
+		good := d.putAvro(1, d.newRow(), false).value
+		e.value = []string{e.value, good[:len(good)-1], framed(avroUnknownID, []byte(good[5:]))}[d.rng.IntN(3)]
+	default:
+		e.key = fmt.Sprintf(`{"tag":"bad %d"}`, d.fillers)
 	}
-	return event{topic, fmt.Sprintf(`{"tag":"bad %d"}`, d.fillers), value}
+	return e
 }
 
 // spoilable returns the topics whose tables set bad records aside.
@@ -45,14 +49,12 @@ func (w *world) spoilable() []string {
 	return out
 }
 
-// spoiledHeaders are the headers of such a record.
+// spoiledHeaders are the headers of such a record; nothing else has a header h.
 func spoiledHeaders() []kgo.RecordHeader {
 	return []kgo.RecordHeader{{Key: "h", Value: nil}, {Key: "h", Value: []byte{0xff}}, {Key: "", Value: []byte{}}}
 }
 
-const spoiledHeadersText = `[{"key":"hex:68","value":null},{"key":"hex:68","value":"hex:ff"},{"key":"hex:","value":"hex:"}]`
-
-func isSpoiled(value []byte) bool { return bytes.HasPrefix(value, []byte(spoiled)) }
+func isSpoiled(r *kgo.Record) bool { return len(r.Headers) > 0 && r.Headers[0].Key == "h" }
 
 // badRecords says what becomes of a table's bad records.
 func badRecords(name string) pipeline.BadRecords {
@@ -62,23 +64,42 @@ func badRecords(name string) pipeline.BadRecords {
 	return pipeline.BadRecords{Quarantine: true, Max: 1 << 30}
 }
 
-// checkQuarantine compares a table's quarantine table with the log: each bad record stands there once, byte for byte, and no other. What
-// the brokers have compacted away may stand there.
-func (w *world) checkQuarantine(m mirror, log map[string][]logged) error {
-	want := map[string]string{}
-	for _, topic := range m.topics {
-		id := w.cluster.TopicInfo(topic).TopicID
-		for _, l := range log[topic] {
-			if l.bad != nil {
-				at := fmt.Sprintf("%s|%s|%d|%d", topic, base64.RawURLEncoding.EncodeToString(id[:]), l.partition, l.offset)
-				want[at] = fmt.Sprintf("hex:%x|hex:%x|%s|%s", l.bad.Key, l.bad.Value, spoiledHeadersText, l.bad.Timestamp.UTC().Format("2006-01-02T15:04:05.000000Z"))
-			}
-		}
+// coordinate names a record as a quarantine table does.
+func (w *world) coordinate(r *kgo.Record) string {
+	id := w.cluster.TopicInfo(r.Topic).TopicID
+	return fmt.Sprintf("%s|%s|%d|%d", r.Topic, base64.RawURLEncoding.EncodeToString(id[:]), r.Partition, r.Offset)
+}
+
+// quarantinedText is a record as a row of a quarantine table has it.
+func quarantinedText(r *kgo.Record) string {
+	var headers []string
+	for _, h := range r.Headers {
+		headers = append(headers, fmt.Sprintf(`{"key":"hex:%x","value":%s}`, h.Key, hexOrNull(h.Value)))
 	}
+	return fmt.Sprintf("%s|%s|[%s]|%s", bare(r.Key), bare(r.Value), strings.Join(headers, ","), r.Timestamp.UTC().Format("2006-01-02T15:04:05.000000Z"))
+}
+
+func hexOrNull(b []byte) string {
+	if b == nil {
+		return "null"
+	}
+	return fmt.Sprintf(`"hex:%x"`, b)
+}
+
+// bare is a column as readback writes it.
+func bare(b []byte) string {
+	if b == nil {
+		return null
+	}
+	return fmt.Sprintf("hex:%x", b)
+}
+
+// readQuarantine returns what stands in a table's quarantine table, by coordinate.
+func (w *world) readQuarantine(m mirror) (map[string]string, error) {
 	got := map[string]string{}
 	name := m.name + pipeline.QuarantineSuffix
-	if _, err := w.catalog.LoadTable(context.Background(), strings.Split(name, ".")); errors.Is(err, catalog.ErrNoSuchTable) && len(want) == 0 {
-		return nil
+	if _, err := w.catalog.LoadTable(context.Background(), strings.Split(name, ".")); errors.Is(err, catalog.ErrNoSuchTable) {
+		return got, nil
 	}
 	err := readback.Rows(context.Background(), w.catalog, name, table.MainBranch, func(names []string, values []*string) error {
 		v := map[string]string{}
@@ -95,21 +116,28 @@ func (w *world) checkQuarantine(m mirror, log map[string][]logged) error {
 		got[at] = strings.Join([]string{v["key"], v["value"], v["headers"], v["record_time"]}, "|")
 		return nil
 	})
-	if err != nil {
-		return err
-	}
+	w.stats.quarantined += len(got)
+	return got, err
+}
+
+// checkQuarantine compares what stands in quarantine with the log: each bad record is there once, byte for byte, and no other. What
+// the brokers have compacted away may stand there.
+func (w *world) checkQuarantine(m mirror, got map[string]string, t truth) error {
 	var errs []error
-	for at, what := range want {
-		if got[at] != what {
+	for at, r := range t.bad {
+		if what := quarantinedText(r); got[at] != what {
 			errs = append(errs, fmt.Errorf("%s: %s is %q in quarantine, want %q", m.name, at, got[at], what))
 		}
 	}
-	for at := range got {
-		if want[at] == "" && !w.plan.has(actClean) {
-			errs = append(errs, fmt.Errorf("%s: %s is in quarantine, and is no bad record of the log", m.name, at))
+	for at, what := range got {
+		switch may := t.open[at]; {
+		case t.bad[at] != nil:
+		case may != nil && what != quarantinedText(may):
+			errs = append(errs, fmt.Errorf("%s: %s is %q in quarantine, want %q", m.name, at, what, quarantinedText(may)))
+		case may == nil && !w.plan.has(actClean):
+			errs = append(errs, fmt.Errorf("%s: %s is in quarantine, and is no bad record of the log: %s", m.name, at, what))
 		}
 	}
-	w.stats.quarantined += len(got)
 	if len(errs) > 3 {
 		errs = append(errs[:3], fmt.Errorf("%s: and %d more", m.name, len(errs)-3))
 	}

@@ -25,11 +25,11 @@ func (d *database) changeShop() []event {
 }
 
 func (d *database) upsertShop(id int) event {
-	return event{"s.shop", keyShop(id), d.valueShop("null", d.rowShop(id), d.op())}
+	return event{topic: "s.shop", key: keyShop(id), value: d.valueShop("null", d.rowShop(id), d.op())}
 }
 
 func (d *database) removeShop(id int) []event {
-	return []event{{"s.shop", keyShop(id), d.valueShop(d.rowShop(id), "null", "d")}, {"s.shop", keyShop(id), ""}}
+	return []event{{topic: "s.shop", key: keyShop(id), value: d.valueShop(d.rowShop(id), "null", "d")}, {topic: "s.shop", key: keyShop(id)}}
 }
 
 // rowShop is a row in the present schema.

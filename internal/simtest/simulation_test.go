@@ -18,6 +18,7 @@ import (
 type options struct {
 	kinds   []string // The kinds of fault; none: all.
 	actors  []string // What happens beside faults; none: by chance.
+	tables  []string // Only these; none: by chance.
 	lone    bool
 	verbose bool
 }
@@ -27,7 +28,7 @@ func (o options) actorNames() []string {
 		return o.actors
 	}
 	return []string{
-		actRival, actFreeze, actNap, actRestart, actKill, actRoll, actCompact, actExpire, actRollback, actReplay, actAbort, actClean, actLeader,
+		actRival, actFreeze, actNap, actRestart, actKill, actRoll, actCompact, actExpire, actRollback, actReplay, actAbort, actClean, actLeader, actAway,
 	}
 }
 
@@ -36,6 +37,7 @@ var (
 	seeds      = flag.Int("seeds", 0, "how many seeds the simulation runs; 0: as many as a short run takes")
 	kindsFlag  = flag.String("faults", "", "only these kinds of fault, such as lose,late")
 	actorsFlag = flag.String("actors", "", "only these actors, in every seed, such as kill,rival")
+	tablesFlag = flag.String("tables", "", "only these tables, in every seed, such as sim.wide")
 	loneFlag   = flag.Bool("lone", false, "only seeds with one process")
 )
 
@@ -60,7 +62,7 @@ func TestTablesEqualTheOracleUnderFaults(t *testing.T) {
 		runInBubbles(t)
 		return
 	}
-	o := options{kinds: split(*kindsFlag), actors: split(*actorsFlag), lone: *loneFlag, verbose: testing.Verbose() && *seeds == 1}
+	o := options{kinds: split(*kindsFlag), actors: split(*actorsFlag), tables: split(*tablesFlag), lone: *loneFlag, verbose: testing.Verbose() && *seeds == 1}
 	var mu sync.Mutex
 	total, failures := stats{injected: map[string]int{}}, 0
 	began := time.Now()
@@ -139,7 +141,7 @@ func split(list string) []string {
 
 func replayFlags() string {
 	out := ""
-	for name, value := range map[string]string{"faults": *kindsFlag, "actors": *actorsFlag} {
+	for name, value := range map[string]string{"faults": *kindsFlag, "actors": *actorsFlag, "tables": *tablesFlag} {
 		if value != "" {
 			out += " -" + name + " " + value
 		}

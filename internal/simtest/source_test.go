@@ -3,7 +3,9 @@ package simtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +24,7 @@ type feed struct {
 
 func newFeed(w *world) *feed {
 	f := &feed{w: w, rng: rand.New(rand.NewPCG(w.seed, 13)), db: newDatabase(w.seed), sent: map[string][]event{}}
+	w.database = f.db
 	f.plain = w.client()
 	if w.plan.has(actAbort) {
 		f.txn = w.client(kgo.TransactionalID("debezium"))
@@ -59,7 +62,7 @@ func (f *feed) run() error {
 	for n := 0; n < f.w.plan.events; {
 		var events []event
 		for range 1 + f.rng.IntN(4) {
-			events = append(events, f.next()...)
+			events = append(events, f.note(f.next())...)
 		}
 		if err := f.write(events); err != nil {
 			return err
@@ -77,7 +80,7 @@ func (f *feed) run() error {
 	}
 	if f.w.plan.hasTable(tableSour) {
 		for !f.db.soured {
-			if err := f.write(f.db.changeSour()); err != nil {
+			if err := f.write(f.note(f.db.changeSour())); err != nil {
 				return err
 			}
 		}
@@ -88,7 +91,8 @@ func (f *feed) run() error {
 // next is a change of some table, or a repetition of the last events of a partition.
 func (f *feed) next() []event {
 	if f.w.plan.has(actReplay) && f.rng.IntN(25) == 0 {
-		for _, sent := range f.sent { // Any one.
+		if places := slices.Sorted(maps.Keys(f.sent)); len(places) > 0 {
+			sent := f.sent[places[f.rng.IntN(len(places))]]
 			return sent[max(0, len(sent)-1-f.rng.IntN(12)):]
 		}
 	}
@@ -112,11 +116,16 @@ func (f *feed) write(events []event) error {
 	} else if err := f.plain.ProduceSync(context.Background(), records(events)...).FirstErr(); err != nil {
 		return fmt.Errorf("produce: %w", err)
 	}
+	return nil
+}
+
+// note takes note of events that are written next, in this order.
+func (f *feed) note(events []event) []event {
 	for i, r := range records(events) {
 		place := fmt.Sprintf("%s/%d", r.Topic, r.Partition)
 		f.sent[place] = append(f.sent[place], events[i])
 	}
-	return nil
+	return events
 }
 
 func (f *feed) transaction(events []event, how kgo.TransactionEndTry) error {

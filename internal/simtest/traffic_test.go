@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/row"
 )
 
@@ -18,13 +19,23 @@ const (
 	tableCart = "sim.cart" // A composite key; records carry no schema.
 	tableTags = "sim.tags" // A string key; fed by two topics.
 	tableSour = "sim.sour" // Meets a record that cannot be applied, and halts there.
+	tableWide = "sim.wide" // One partition; updates keep unavailable values, keys change in pairs, and a TRUNCATE empties it.
+	tableAvro = "sim.avro" // Records are Avro behind the ids of a registry; updates keep unavailable values.
 )
 
 // mirror is a table with its topics.
 type mirror struct {
-	name   string
-	topics []string
-	types  map[string]row.Type // Declared, for records that carry no schema.
+	name    string
+	topics  []string
+	types   map[string]row.Type // Declared, for records that carry no schema.
+	decoder debezium.Options    // What else the decoder is told.
+}
+
+// decoding returns what the decoder is told.
+func (m mirror) decoding() debezium.Options {
+	o := m.decoder
+	o.Types, o.Limits = m.types, debezium.DefaultLimits()
+	return o
 }
 
 func mirrors() []mirror {
@@ -38,25 +49,44 @@ func mirrors() []mirror {
 			"tag": {Kind: row.String}, "text": {Kind: row.String}, "on": {Kind: row.Boolean},
 		}},
 		{name: tableSour, topics: []string{"s.sour"}, types: map[string]row.Type{"id": {Kind: row.Long}, "v": {Kind: row.Int}}},
+		{name: tableWide, topics: []string{topicWide}, types: map[string]row.Type{
+			"id": {Kind: row.Long}, "name": {Kind: row.String}, "doc": {Kind: row.String},
+		}, decoder: debezium.Options{Truncate: debezium.TruncateApply}},
+		{name: tableAvro, topics: []string{topicAvro}, decoder: debezium.Options{Format: debezium.AvroConfluent}},
 	}
 }
 
-// partitions is how many partitions each topic has.
-const partitions = 2
+// partitionsOf is how many partitions a topic has. A TRUNCATE has an order only in one.
+func partitionsOf(topic string) int32 {
+	if topic == topicWide {
+		return 1
+	}
+	return 2
+}
 
-// event is one change event as Debezium writes it: a record's topic, key and value; an empty value is a tombstone.
-type event struct{ topic, key, value string }
+// compacted says whether the brokers may compact a topic. The fold of what stands before a bookmark can only be told from all of a
+// log, and so can the values that updates keep.
+func compacted(topic string) bool {
+	return topic != "s.sour" && topic != topicWide && topic != topicAvro
+}
+
+// event is one change event as Debezium writes it: a record's topic, key, value and headers; an empty value is a tombstone, and an empty
+// key is none.
+type event struct {
+	topic, key, value string
+	headers           []kgo.RecordHeader
+}
 
 // record puts an event where Kafka's producer would: the same key always into the same partition.
 func (e event) record() *kgo.Record {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(e.key))
-	r := &kgo.Record{Topic: e.topic, Partition: int32(h.Sum32() % partitions), Key: []byte(e.key)}
+	r := &kgo.Record{Topic: e.topic, Headers: e.headers}
+	if e.key != "" {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(e.key))
+		r.Key, r.Partition = []byte(e.key), int32(h.Sum32()%uint32(partitionsOf(e.topic)))
+	}
 	if e.value != "" {
 		r.Value = []byte(e.value)
-	}
-	if isSpoiled(r.Value) {
-		r.Headers = spoiledHeaders()
 	}
 	return r
 }
@@ -72,11 +102,14 @@ type database struct {
 	fillers int    // Keys of fillers so far.
 	soured  bool   // The record that cannot be applied was sent.
 	long    string // A text that fills pages.
+
+	wide, avro map[int]sourceRow // The rows of s.wide and s.avro.
+	writer     int               // The version of the schema of s.avro.
 }
 
 func newDatabase(seed uint64) *database {
 	rng := rand.New(rand.NewPCG(seed, 11))
-	return &database{rng: rng, zipf: rand.NewZipf(rng, 1.2, 2, 60), long: strings.Repeat("page ", 400)}
+	return &database{rng: rng, zipf: rand.NewZipf(rng, 1.2, 2, 60), long: strings.Repeat("page ", 400), wide: map[int]sourceRow{}, avro: map[int]sourceRow{}}
 }
 
 // change makes one change in a table, which may be several events.
@@ -88,6 +121,10 @@ func (d *database) change(name string) []event {
 		return d.changeCart()
 	case tableTags:
 		return d.changeTags()
+	case tableWide:
+		return d.changeWide()
+	case tableAvro:
+		return d.changeAvro()
 	}
 	return d.changeSour()
 }
@@ -97,7 +134,7 @@ func (d *database) change(name string) []event {
 // has begun, until something was written in that one.
 func (d *database) filler(topic string) []event {
 	var events []event
-	for hit := map[int32]bool{}; len(hit) < partitions; hit[events[len(events)-1].record().Partition] = true {
+	for hit := map[int32]bool{}; len(hit) < int(partitionsOf(topic)); hit[events[len(events)-1].record().Partition] = true {
 		d.fillers++
 		id := 5000 + d.fillers
 		switch topic {
@@ -107,6 +144,10 @@ func (d *database) filler(topic string) []event {
 			events = append(events, d.upsert(topic, fmt.Sprintf(`{"k":"filler","n":%d}`, id), fmt.Sprintf(`{"k":"filler","n":%d,"v":1}`, id)))
 		case "s.sour":
 			events = append(events, d.upsert(topic, fmt.Sprintf(`{"id":%d}`, id), fmt.Sprintf(`{"id":%d,"v":1}`, id)))
+		case topicWide:
+			events = append(events, d.putWide(id, sourceRow{name: filler, doc: "d"}, false))
+		case topicAvro:
+			events = append(events, d.putAvro(id, sourceRow{name: filler, doc: "d"}, false))
 		default:
 			events = append(events, d.upsert(topic, fmt.Sprintf(`{"tag":"%s %d"}`, topic, id), fmt.Sprintf(`{"tag":"%s %d","text":null,"on":true}`, topic, id)))
 		}
@@ -120,13 +161,13 @@ func (d *database) op() string { return [...]string{"c", "u", "u", "r"}[d.rng.In
 // remove is a delete with its tombstone.
 func remove(topic, key, before string) []event {
 	return []event{
-		{topic, key, fmt.Sprintf(`{"before":%s,"after":null,%s,"op":"d","ts_ms":1}`, before, source)},
-		{topic, key, ""},
+		{topic: topic, key: key, value: fmt.Sprintf(`{"before":%s,"after":null,%s,"op":"d","ts_ms":1}`, before, source)},
+		{topic: topic, key: key},
 	}
 }
 
 func (d *database) upsert(topic, key, after string) event {
-	return event{topic, key, fmt.Sprintf(`{"before":null,"after":%s,%s,"op":"%s","ts_ms":1}`, after, source, d.op())}
+	return event{topic: topic, key: key, value: fmt.Sprintf(`{"before":null,"after":%s,%s,"op":"%s","ts_ms":1}`, after, source, d.op())}
 }
 
 // changeCart: an insert, update or delete by a key of two columns.

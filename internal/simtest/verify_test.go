@@ -30,7 +30,7 @@ func (w *world) behind() error {
 			continue
 		}
 		for _, topic := range m.topics {
-			for p := range int32(partitions) {
+			for p := range partitionsOf(topic) {
 				at, _ := w.landed[m.name].Partition(topic, p)
 				if end := w.cluster.PartitionInfo(topic, p).HighWatermark; at.Next != end {
 					errs = append(errs, fmt.Errorf("%s: the bookmark stands at %d in %s/%d, which ends at %d", m.name, at.Next, topic, p, end))
@@ -46,8 +46,7 @@ func (w *world) verify() error {
 	log, err := w.readLog()
 	errs := append([]error{err, w.checkReferences(), w.checkHalts()}, w.broken...)
 	for _, m := range w.mirrors {
-		errs = append(errs, w.checkRows(m, log), w.checkIndex(tableOptions(m.name)))
-		errs = append(errs, w.checkQuarantine(m, log), w.checkIndex(pipeline.QuarantineOf(tableOptions(m.name))))
+		errs = append(errs, w.checkTable(m, log), w.checkIndex(tableOptions(m.name)), w.checkIndex(pipeline.QuarantineOf(tableOptions(m.name))))
 	}
 	errs = append(errs, w.checkFigures(), w.behind())
 	if w.plan.lone {
@@ -64,8 +63,8 @@ func (w *world) verify() error {
 	return errors.Join(errs...)
 }
 
-// checkRows compares a table with the oracle: the same keys, each once, with the same values.
-func (w *world) checkRows(m mirror, log map[string][]logged) error {
+// checkTable compares a table, and its quarantine table, with the fold of the log.
+func (w *world) checkTable(m mirror, log map[string][]logged) error {
 	limit := func(position) int64 { return 1 << 62 }
 	stays := m.name == tableSour && !w.plan.skip
 	if stays { // It stands for the records before its bookmark, and no others.
@@ -74,12 +73,52 @@ func (w *world) checkRows(m mirror, log map[string][]logged) error {
 			return p.Next
 		}
 	}
-	want := fold(log, m.topics, limit)
+	aside, err := w.readQuarantine(m)
+	if err != nil {
+		return err
+	}
+	want := folding{w: w, limit: limit, aside: aside}.fold(log, m.topics)
 	for at, offset := range want.sour {
 		if stays && limit(at) != offset {
 			return fmt.Errorf("%s: the bookmark stands at %d in %s/%d, want at the record that cannot be applied, %d", m.name, limit(at), at.topic, at.partition, offset)
 		}
 	}
+	w.stats.truncates += want.truncates
+	w.stats.kept += want.kept
+	return errors.Join(w.checkRows(m, want), w.checkQuarantine(m, aside, want), w.checkSource(m, want))
+}
+
+// checkSource compares the fold with the rows that the source has, where all of a key's records could be applied: a source that repeats
+// itself shows older states meanwhile, but not at the end.
+func (w *world) checkSource(m mirror, t truth) error {
+	source := map[string]map[int]sourceRow{tableWide: w.database.wide, tableAvro: w.database.avro}[m.name]
+	if source == nil {
+		return nil
+	}
+	var errs []error
+	rows := map[string]bool{}
+	for id, r := range source {
+		key := fmt.Sprint("id=", id)
+		rows[key] = true
+		s := t.rows[key]
+		switch {
+		case t.parted[key] || s != nil && s.open:
+		case s == nil:
+			errs = append(errs, fmt.Errorf("%s: the log has no row %s, the source has", m.name, key))
+		case s.row["name"] != r.name || s.row["doc"] != r.doc:
+			errs = append(errs, fmt.Errorf("%s: the log has %v for row %s, the source %v", m.name, s.row, key, r))
+		}
+	}
+	for key, s := range t.rows {
+		if !rows[key] && !t.parted[key] && !s.open && s.row["name"] != filler {
+			errs = append(errs, fmt.Errorf("%s: the log has a row %s, the source has none", m.name, key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkRows compares a table with the oracle: the same keys, each once, with the same values.
+func (w *world) checkRows(m mirror, want truth) error {
 	got := map[string]rowText{}
 	err := readback.Rows(context.Background(), w.catalog, m.name, table.MainBranch, func(names []string, values []*string) error {
 		r := rowText{}
@@ -107,9 +146,13 @@ func (w *world) checkRows(m mirror, log map[string][]logged) error {
 	return diff(m.name, got, want.rows)
 }
 
-func diff(name string, got, want map[string]rowText) error {
+func diff(name string, got map[string]rowText, want map[string]*state) error {
 	var errs []error
-	for k, r := range want {
+	for k, s := range want {
+		r := s.row
+		if s.open {
+			continue
+		}
 		if got[k] == nil {
 			errs = append(errs, fmt.Errorf("%s: row %s is missing: %v", name, k, r))
 			continue

@@ -16,7 +16,7 @@ import (
 type stats struct {
 	seeds, commits, foreign, kills, freezes, starts, advised             int
 	records, rows, snapshots, orphans, rebuilt, swept, skipped, spotless int
-	quarantined                                                          int
+	quarantined, truncates, kept, avro, asked, turned                    int
 	injected                                                             map[string]int // How often each fault was injected, by site and kind.
 }
 
@@ -37,6 +37,11 @@ func (s *stats) add(o stats) {
 	s.skipped += o.skipped
 	s.spotless += o.spotless
 	s.quarantined += o.quarantined
+	s.truncates += o.truncates
+	s.kept += o.kept
+	s.avro += o.avro
+	s.asked += o.asked
+	s.turned += o.turned
 	for k, n := range o.injected {
 		s.injected[k] += n
 	}

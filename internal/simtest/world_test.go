@@ -19,7 +19,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
-	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/sink"
@@ -54,6 +53,9 @@ type world struct {
 	stats   stats
 	seen    seen
 	broken  []error // Invariants that were seen broken.
+	away    absence // Of the schema registry.
+
+	database *database // The source; of its own goroutine until that has ended.
 }
 
 // brokers is how many brokers there are, so that partitions have somewhere to go.
@@ -87,16 +89,13 @@ func (w *world) startKafka() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.cluster.Close)
-	configs := map[string]string{}
-	if w.plan.has(actClean) {
-		configs["cleanup.policy"] = "compact"
-	}
 	names := map[[16]byte]string{} // Newer requests name topics by id.
 	for _, topic := range w.topics() {
-		if topic == "s.sour" {
-			clear(configs) // The fold of what stands before a bookmark can only be told from all of it. It is the last one.
+		configs := map[string]string{}
+		if w.plan.has(actClean) && compacted(topic) {
+			configs["cleanup.policy"] = "compact"
 		}
-		if err := w.cluster.CreateTopic(topic, partitions, configs); err != nil {
+		if err := w.cluster.CreateTopic(topic, partitionsOf(topic), configs); err != nil {
 			w.t.Fatal(err)
 		}
 		names[w.cluster.TopicInfo(topic).TopicID] = topic
@@ -187,6 +186,11 @@ func (w *world) start(name, group string, bounded bool) *process {
 		w.t.Error(err)
 		panic(err)
 	}
+	schemas, err := p.openRegistry()
+	if err != nil {
+		w.t.Error(err)
+		panic(err)
+	}
 	interval := []time.Duration{100 * time.Millisecond, time.Second, 4 * time.Second}[w.rng.IntN(3)]
 	if w.plan.has(actNap) {
 		interval = 20 * time.Second // Tables wake up this often, also while nothing leaves their process.
@@ -195,7 +199,7 @@ func (w *world) start(name, group string, bounded bool) *process {
 	for _, m := range w.mirrors {
 		tables = append(tables, pipeline.Table{
 			Topics:  m.topics,
-			Decoder: debezium.Options{Types: m.types, Limits: debezium.DefaultLimits()},
+			Decoder: m.decoding(),
 			Sink:    tableOptions(m.name), CommitInterval: interval, CommitBytes: 64 << 10, BadRecords: badRecords(m.name),
 		})
 	}
@@ -204,7 +208,7 @@ func (w *world) start(name, group string, bounded bool) *process {
 		defer kill(nil)
 		defer client.Close()
 		p.err = pipeline.Run(ctx, pipeline.Options{
-			Kafka: client,
+			Kafka: client, Registry: schemas,
 			Sink: sink.New(sink.Options{
 				Catalog: &remote{w.catalog, p}, Version: "sim", Delete: true, Backoff: 100 * time.Millisecond, Logger: log, Registerer: p.figures,
 			}),

@@ -1,0 +1,122 @@
+package simtest
+
+import (
+	"maps"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// position is a place in a topic's partition.
+type position struct {
+	topic     string
+	partition int32
+}
+
+// truth is what a table's rows are after the records before the limits, by canonical key.
+type truth struct {
+	names []string // The key's columns.
+	rows  map[string]*state
+	sour  map[position]int64     // Where the first record stands that cannot be applied.
+	bad   map[string]*kgo.Record // By coordinate: what must be in quarantine.
+	open  map[string]*kgo.Record // What may be.
+
+	gone   map[string]*state // The last row of keys that have none.
+	parted map[string]bool   // Keys whose row is not the source's: a record of it could not be applied.
+
+	truncates, kept int
+}
+
+// state is what a key's row is.
+type state struct {
+	row  rowText
+	open bool // It hangs on what cannot be known: it is this row, another, or none.
+}
+
+// folding is what the fold of a table's records has to know beside them.
+type folding struct {
+	w     *world
+	limit func(position) int64
+	aside map[string]string // What stands in quarantine.
+}
+
+// fold applies the log's records in order.
+func (f folding) fold(log map[string][]logged, topics []string) truth {
+	t := truth{
+		rows: map[string]*state{}, sour: map[position]int64{}, bad: map[string]*kgo.Record{}, open: map[string]*kgo.Record{},
+		gone: map[string]*state{}, parted: map[string]bool{},
+	}
+	for _, topic := range topics {
+		for _, l := range log[topic] {
+			at := position{topic, l.Partition}
+			if l.sour {
+				if _, again := t.sour[at]; !again {
+					t.sour[at] = l.Offset
+				}
+			}
+			if l.sour || l.Offset >= f.limit(at) {
+				continue
+			}
+			f.apply(&t, &l)
+		}
+	}
+	return t
+}
+
+// apply applies one record.
+func (f folding) apply(t *truth, l *logged) {
+	if l.names != nil {
+		t.names = l.names
+	}
+	switch {
+	case l.bad:
+		t.bad[f.w.coordinate(l.Record)] = l.Record
+	case l.truncate:
+		t.truncates++
+		clear(t.rows)
+		clear(t.gone)
+		clear(t.parted)
+	case l.row == nil:
+		if s := t.rows[l.key]; s != nil {
+			t.gone[l.key] = s
+		}
+		delete(t.rows, l.key)
+		delete(t.parted, l.key)
+	case l.keeps == "":
+		t.rows[l.key] = &state{row: l.row}
+		delete(t.parted, l.key)
+	default:
+		f.keep(t, l)
+	}
+}
+
+// keep applies a record that keeps a value of the row before: that of its own key, or else, if it tells that the key has changed, of
+// the old one. That row was deleted just before, and can be read until this was committed. So whether such a record can be applied hangs on
+// where commits are, and quarantine tells; but not after a rollback, since rows stay there that were set aside on another line.
+func (f folding) keep(t *truth, l *logged) {
+	at := f.w.coordinate(l.Record)
+	from, own := t.rows[l.key], true
+	if from == nil && l.old != "" {
+		from, own = t.rows[l.old], t.rows[l.old] != nil
+		if from == nil {
+			from = t.gone[l.old]
+		}
+	}
+	_, aside := f.aside[at]
+	switch {
+	case from == nil:
+		t.bad[at] = l.Record
+		t.parted[l.key] = true
+		return
+	case from.open || !own:
+		t.open[at] = l.Record
+		if !from.open && aside && !f.w.plan.has(actRollback) {
+			t.parted[l.key] = true
+			return
+		}
+	}
+	row := maps.Clone(l.row)
+	row[l.keeps] = from.row[l.keeps]
+	t.rows[l.key] = &state{row: row, open: from.open || !own && aside}
+	t.parted[l.key] = t.parted[l.key] || own && l.old != "" && t.parted[l.old]
+	t.kept++
+}
