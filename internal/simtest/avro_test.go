@@ -65,7 +65,9 @@ func (d *database) changeAvro() []event {
 		to := 1000 + d.rng.IntN(1_000_000)
 		delete(d.avro, id)
 		d.avro[to] = old
-		return append(d.removeAvro(id, old), d.putAvro(to, old, false))
+		pair := append(d.removeAvro(id, old), d.putAvro(to, old, n == 6)) // Nobody knows what the other partition had when the key changed.
+		pair[2].headers = []kgo.RecordHeader{{Key: oldKeyHeader, Value: []byte(keyAvro(id))}}
+		return pair
 	}
 	row, keeps := d.changed(old)
 	d.avro[id] = row
