@@ -62,13 +62,16 @@ type absence struct {
 	status int
 }
 
-// leaveRegistry sends the registry away: for longer than a table waits before it commits what it has, or than an unknown schema is asked for.
+// leaveRegistry sends the registry away: for longer than a table waits before it commits what it has, or than an unknown schema is
+// asked for. Or somebody has taken away cdcd's right to read it, which halts the table until it has that again.
 func (w *world) leaveRegistry(rng *rand.Rand) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.away = absence{
-		until:  time.Now().Add(time.Duration(1+rng.IntN(60)) * time.Second),
-		status: []int{http.StatusServiceUnavailable, http.StatusInternalServerError, http.StatusTooManyRequests, http.StatusNotFound}[rng.IntN(4)],
+		until: time.Now().Add(time.Duration(1+rng.IntN(60)) * time.Second),
+		status: []int{
+			http.StatusServiceUnavailable, http.StatusInternalServerError, http.StatusTooManyRequests, http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden,
+		}[rng.IntN(6)],
 	}
 }
 

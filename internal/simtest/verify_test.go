@@ -200,9 +200,11 @@ func (w *world) checkIndex(o sink.TableOptions) error {
 	return nil
 }
 
-// checkHalts: no table halts but the one that meets a record that cannot be applied.
+// checkHalts: no table halts but the one that meets a record that cannot be applied, and the one whose registry did not let cdcd in.
 func (w *world) checkHalts() error {
-	halts := slices.DeleteFunc(w.halts(), func(h string) bool { return h == tableSour+" bad_record" })
+	halts := slices.DeleteFunc(w.halts(), func(h string) bool {
+		return h == tableSour+" bad_record" || h == tableAvro+" access_denied" && w.plan.has(actAway)
+	})
 	if len(halts) > 0 {
 		return fmt.Errorf("halted: %s", strings.Join(halts, ", "))
 	}
