@@ -160,13 +160,19 @@ func (t *table) fold(ctx context.Context, p place, r *kgo.Record) error {
 		t.stamp(p)
 		t.batch.Append()
 	} else if event.Unordered || event.OldKey != nil || event.Unchanged != nil {
-		if err := t.foldUnusual(); err != nil {
+		if err := t.readDoubts(ctx, p); err != nil {
+			return err
+		}
+		if err := t.foldUnusual(p); err != nil {
 			return t.reject(ctx, p, r, err)
 		}
 	} else if event.IsUpsert() {
 		t.batch.Upsert(event.Key)
 	} else {
 		t.batch.Delete(event.Key)
+	}
+	if t.doubts.of != nil && event.IsUpsert() {
+		t.doubts.settle(partition{p.topic, r.Partition}, event.Key)
 	}
 	t.paired = event.IsDelete() && t.decoder.ReplacesKey()
 	t.metrics.consumed.Inc()

@@ -78,8 +78,10 @@ func (m *metrics) of(name string) *tableMetrics {
 		m.decodeErrors.WithLabelValues(name, string(r))
 		m.setAside.WithLabelValues(name, string(r))
 	}
-	m.setAside.WithLabelValues(name, SchemaConflict)
-	m.decodeErrors.WithLabelValues(name, SchemaConflict)
+	for _, r := range []string{SchemaConflict, UnavailableValue} {
+		m.decodeErrors.WithLabelValues(name, r)
+		m.setAside.WithLabelValues(name, r)
+	}
 	for _, r := range []halt.Reason{halt.SchemaChange, halt.TruncateRefused, halt.RecordOverBudget, halt.KeyUnordered} {
 		m.decodeErrors.WithLabelValues(name, string(r))
 	}

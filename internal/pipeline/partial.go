@@ -13,30 +13,33 @@ import (
 
 // foldUnusual folds the event at hand if it needs more than its key and its row. It returns an error, and leaves the batch as it
 // was before the record, if the event cannot be applied.
-func (t *table) foldUnusual() error {
+func (t *table) foldUnusual(p place) error {
 	ev := &t.event
-	drop := func(err error) error {
-		if rows := t.batch.Rows(); ev.IsUpsert() {
-			rows.Truncate(rows.Len() - 1)
-		}
-		return err
-	}
 	if ev.Unordered && t.partitions() > 1 {
-		return drop(errUnordered)
+		t.dropRow()
+		return errUnordered
 	}
 	if ev.Unchanged == nil {
 		t.replace()
 		return nil
 	}
-	from, err := t.source()
+	from, err := t.source(p)
 	if err != nil {
-		return drop(err)
+		t.dropRow()
+		return err
 	}
 	if ev.OldKey != nil {
 		t.batch.Delete(ev.OldKey)
 	}
 	t.batch.UpsertPartial(ev.Key, ev.Unchanged, from)
 	return nil
+}
+
+// dropRow takes the row of the event at hand, which is not folded, out of the batch.
+func (t *table) dropRow() {
+	if rows := t.batch.Rows(); t.event.IsUpsert() {
+		rows.Truncate(rows.Len() - 1)
+	}
 }
 
 // replace folds an event that keeps no values; the row of an update that moves it goes from its old key.
@@ -65,13 +68,18 @@ const hintUnordered = "Feed the table from one partition; or configure a key tha
 // key may have another row by then. Otherwise the row moves now, and the old key's has the values. Where Debezium tells of a changed
 // record key in a pair, the create names the old one in a header; that row was deleted just before, and only in one partition is it known
 // to be as it was then (I13).
-func (t *table) source() (merge.Source, error) {
+//
+// A row that is in doubt has no values to keep. A delete leaves its key in doubt: what is kept may be those of the deleted row.
+func (t *table) source(p place) (merge.Source, error) {
 	ev := &t.event
-	from, ok := t.sink.Source(t.batch, ev.Key, false)
+	key := ev.Key
+	from, ok := t.sink.Source(t.batch, key, false)
 	if !ok && ev.OldKey != nil {
-		from, ok = t.sink.Source(t.batch, ev.OldKey, false)
+		key = ev.OldKey
+		from, ok = t.sink.Source(t.batch, key, false)
 	} else if !ok && t.partitions() == 1 {
-		if key, told := t.decoder.ReplacedKey(); told {
+		if old, told := t.decoder.ReplacedKey(); told {
+			key = old
 			from, ok = t.sink.Source(t.batch, key, true)
 		}
 	}
@@ -79,7 +87,7 @@ func (t *table) source() (merge.Source, error) {
 		return from, &debezium.Error{Reason: debezium.SchemaMismatch, Detail: fmt.Sprintf("the record has Debezium's placeholder for unavailable values in %s, "+
 			"and the table has no row of its key to take them from: set binlog_row_image=FULL", t.columnNames(ev.Unchanged))}
 	}
-	return from, nil
+	return from, t.certain(p, key)
 }
 
 func (t *table) columnNames(columns []int) string {

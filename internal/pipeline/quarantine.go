@@ -187,12 +187,28 @@ func counted(b bookmark.Bookmark) bookmark.Bookmark {
 	return next
 }
 
+// openQuarantine opens a table's quarantine table, which is made if there is none.
 func openQuarantine(ctx context.Context, s *sink.Sink, target sink.TableOptions) (*quarantine, error) {
-	o := QuarantineOf(target)
-	opened, err := s.Open(ctx, o)
-	if errors.Is(err, sink.ErrNoTable) {
-		opened, err = s.Create(ctx, o, quarantineSchema())
+	q, err := findQuarantine(ctx, s, target)
+	if q != nil || err != nil {
+		return q, err
 	}
+	o := QuarantineOf(target)
+	return newQuarantine(o, func() (*sink.Table, error) { return s.Create(ctx, o, quarantineSchema()) })
+}
+
+// findQuarantine opens a table's quarantine table, and returns nil if there is none.
+func findQuarantine(ctx context.Context, s *sink.Sink, target sink.TableOptions) (*quarantine, error) {
+	o := QuarantineOf(target)
+	q, err := newQuarantine(o, func() (*sink.Table, error) { return s.Open(ctx, o) })
+	if errors.Is(err, sink.ErrNoTable) {
+		return nil, nil //nolint:nilnil // That there is none is no error.
+	}
+	return q, err
+}
+
+func newQuarantine(o sink.TableOptions, open func() (*sink.Table, error)) (*quarantine, error) {
+	opened, err := open()
 	if err != nil {
 		return nil, quarantineError(o.Name, err)
 	}
@@ -315,4 +331,38 @@ func (q *quarantine) close() {
 		q.draft.Discard()
 		q.sink.Close()
 	}
+}
+
+// unresolved calls f with the coordinate, key, value and reason of each unresolved record whose coordinate f wants, in no order. The
+// record is valid until f returns.
+func (q *quarantine) unresolved(ctx context.Context, want func(*Quarantined) bool, f func(*Quarantined) error) error {
+	return q.sink.Values(ctx, []string{columnKey, columnValue, columnReason, columnResolvedAt}, func(key []byte) bool {
+		r, ok := readCoordinate(key)
+		return ok && want(&r)
+	}, func(key []byte, values *row.Rows, i int) error {
+		if v := values.Vectors; v[3].IsNull(i) {
+			r, _ := readCoordinate(key)
+			r.Key, r.Value, r.Reason = bytesOf(&v[0], i), bytesOf(&v[1], i), string(v[2].Slice(i))
+			return f(&r)
+		}
+		return nil
+	})
+}
+
+// readCoordinate reads what appendKey has written.
+func readCoordinate(key []byte) (r Quarantined, ok bool) {
+	rows, err := quarantineSchema().ReadKey(key)
+	if err != nil {
+		return r, false
+	}
+	v := rows.Vectors
+	r.Topic, r.TopicID, r.Partition, r.Offset = string(v[0].Slice(0)), string(v[1].Slice(0)), v[2].Int32s[0], v[3].Int64s[0]
+	return r, true
+}
+
+func bytesOf(v *row.Vector, i int) []byte {
+	if v.IsNull(i) {
+		return nil
+	}
+	return v.Slice(i)
 }

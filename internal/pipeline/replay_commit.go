@@ -31,7 +31,7 @@ func (j *judge) decode(ctx context.Context, r *kgo.Record, evolve bool) error {
 		j.scratch.Reset()
 		err := j.decoder.DecodeRecord(recordOf(r), j.scratch, &j.event)
 		if needed, ok := errors.AsType[*debezium.SchemaNeeded](err); ok {
-			if err := j.learn(ctx, needed); err != nil {
+			if err := j.learn(ctx, j.decoder, needed); err != nil {
 				return err
 			}
 			schemas--
@@ -57,14 +57,14 @@ func (j *judge) decode(ctx context.Context, r *kgo.Record, evolve bool) error {
 // errNoAnswer says that the schema registry could not be asked.
 var errNoAnswer = errors.New("ask the schema registry")
 
-// learn gets a schema that a record needs, and tells the decoder.
-func (j *judge) learn(ctx context.Context, needed *debezium.SchemaNeeded) error {
+// learn gets a schema that a record needs, and tells a decoder.
+func (j *judge) learn(ctx context.Context, d *debezium.Decoder, needed *debezium.SchemaNeeded) error {
 	if j.o.Registry == nil {
-		j.decoder.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
+		d.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
 		return nil
 	}
 	schema, err := j.o.Registry.Schema(ctx, needed.Ref)
-	if err = registry.Tell(j.decoder, needed, schema, err); err != nil {
+	if err = registry.Tell(d, needed, schema, err); err != nil {
 		return fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
@@ -40,6 +41,21 @@ func (t *table) learn(ctx context.Context, p place, needed *debezium.SchemaNeede
 		return err
 	}
 	return errors.Join(err, t.commit(ctx)) // The registry refuses cdcd.
+}
+
+// learnAside is learn for a decoder of records that were set aside. It commits nothing meanwhile: an event may be half folded.
+func (t *table) learnAside(ctx context.Context, d *debezium.Decoder, needed *debezium.SchemaNeeded) error {
+	if t.d.o.Registry == nil {
+		d.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
+		return nil
+	}
+	t.metrics.awaited.Set(1)
+	defer t.metrics.awaited.Set(0)
+	schema, err := t.ask(ctx, needed.Ref, 0)
+	if err = registry.Tell(d, needed, schema, err); err != nil {
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	return nil
 }
 
 // errSlow says that the registry has not answered in time.

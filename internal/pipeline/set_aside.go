@@ -61,6 +61,9 @@ func (t *table) setAside(ctx context.Context, p place, r *kgo.Record, reason, de
 		Topic: r.Topic, TopicID: topic.ID, Partition: r.Partition, Offset: r.Offset, Time: r.Timestamp, Key: r.Key, Value: r.Value,
 		Headers: recordOf(r).Headers, Reason: reason, Detail: detail, Version: t.d.o.Sink.Version(), At: time.Now(),
 	}
+	if err := t.noteDoubt(ctx, p, r, reason); err != nil {
+		return err
+	}
 	q := t.quarantine
 	known, err := q.knows(ctx, &bad)
 	if err != nil {

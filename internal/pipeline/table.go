@@ -52,6 +52,7 @@ type session struct {
 	quarantine *quarantine // nil: no bad record was met.
 	bad        int64       // Records of the open batch that were set aside, and were not there before.
 	seen       int64       // Records of the open batch that were applied, ignored or set aside.
+	doubts     doubts
 
 	position bookmark.Bookmark
 	base     bookmark.Bookmark // Where position stood at the last commit, or when the table was opened.
@@ -252,6 +253,7 @@ func (t *table) resume(ctx, work context.Context) error {
 		t.start = "earliest"
 	}
 	t.position, t.base, t.end = at.Start, at.Start.Clone(), at.End
+	t.doubts.from = at.Start.Clone()
 	t.sub = t.d.o.Kafka.Subscribe(t.o.Sink.Name, at.Start, t.o.Topics...)
 	t.lag.stand(at.Start, t.o.Topics, true)
 	t.log.Info("resumed from bookmark", "bookmark", at.Start.String())

@@ -37,6 +37,7 @@ func (t *table) truncate(ctx context.Context, p place, r *kgo.Record) error {
 		if err := t.send(ctx, sink.Change{Truncate: true}, 1); err != nil {
 			return err
 		}
+		t.doubts.forget()
 	}
 	t.metrics.consumed.Inc()
 	t.applied(p)

@@ -6,9 +6,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/cdcd-project/cdcd/internal/merge/keyindex"
+	"github.com/cdcd-project/cdcd/internal/row"
 )
 
 // Version returns cdcd's own version, as it is recorded in each snapshot's summary.
@@ -96,4 +100,32 @@ func (t *Table) digests(ctx context.Context, f *dataFile, columns []string) ([]D
 		return nil
 	})
 	return out, err
+}
+
+// Values calls f with some columns of text, bytes or instants of each row whose canonical key want wants, in the order of files. A piece
+// of bounded size is read at once (I7): row i of values is that of key, and valid until f returns.
+func (t *Table) Values(ctx context.Context, columns []string, want func(key []byte) bool, f func(key []byte, values *row.Rows, i int) error) error {
+	var places []int
+	for _, name := range columns {
+		c := t.target.rows.Index(name)
+		if c < 0 {
+			return fmt.Errorf("read rows: the table has no column %s", name)
+		}
+		places = append(places, c)
+	}
+	keys, at := map[keyindex.Location][]byte{}, []keyindex.Location(nil)
+	for key, l := range t.index.All() {
+		if want(key) {
+			keys[l], at = key, append(at, l)
+		}
+	}
+	slices.Sort(at)
+	return t.Draft().Kept(ctx, places, at, func(first int, values *row.Rows) error {
+		for i := range values.Len() {
+			if err := f(keys[at[first+i]], values, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -276,7 +276,7 @@ func (k *kept) take(batch arrow.RecordBatch, order []int, i int) error {
 	return k.hand()
 }
 
-// appendKept appends value i of a stored column of text or bytes: no other column can keep its value.
+// appendKept appends value i of a stored column of text or bytes, the only ones that can keep a value, or of instants.
 func appendKept(v *row.Vector, column arrow.Array, i int) bool {
 	if column.IsNull(i) {
 		v.AppendNull()
@@ -287,6 +287,8 @@ func appendKept(v *row.Vector, column arrow.Array, i int) bool {
 		v.AppendBytes([]byte(a.Value(i)))
 	case *array.Binary:
 		v.AppendBytes(a.Value(i))
+	case *array.Timestamp:
+		v.AppendInt64(micros(a, i))
 	default:
 		return false
 	}

@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/debezium"
+)
+
+// UnavailableValue is the reason, beside those of debezium.Reasons, for which an event is set aside that keeps values of a row in doubt.
+const UnavailableValue = "unavailable_value"
+
+// doubts tell whose rows may lack a change: those of the keys that records were about which were set aside, until an event with all
+// values makes the row known again. An event that keeps values of a row in doubt would keep them by guess, and is set aside as well.
+//
+// The order within a partition is what counts (I13). A record whose key cannot be read may be about any key of its partition. What this
+// session sets aside is noted at once; what earlier ones did are the unresolved rows of the quarantine table, which are read when the
+// first event comes that keeps values. What came after those, up to the bookmark, is not known: more may be set aside than must be, and never
+// less. For the same reason a session that reads again what an interrupted one has read sets aside what that one did, or more.
+type doubts struct {
+	from   bookmark.Bookmark // Where the session began to read.
+	read   bool              // What was set aside before that is known.
+	of     map[partition]*doubt
+	reader *keyReader
+}
+
+// doubtBytes bounds the keys in doubt of one partition, and those that are known although any may be in doubt (I7).
+const doubtBytes = 1 << 20
+
+// doubt is about the keys of one partition.
+type doubt struct {
+	keys  map[string]int64 // The first record of a key that was set aside, since its row was known.
+	bytes int
+	any   int64               // The last record that was set aside, and may be about any key; -1: there was none.
+	known map[string]struct{} // The keys of which an event with all values came after that.
+	spent int                 // Bytes of known.
+}
+
+func (d *doubts) at(p partition) *doubt {
+	if d.of == nil {
+		d.of = map[partition]*doubt{}
+	}
+	if d.of[p] == nil {
+		d.of[p] = &doubt{any: -1}
+	}
+	return d.of[p]
+}
+
+// note takes note of a record that was set aside. told: these are the keys that it is about.
+func (d *doubts) note(p partition, offset int64, keys [][]byte, told bool) {
+	at := d.at(p)
+	for _, key := range keys {
+		if _, noted := at.keys[string(key)]; noted {
+			continue
+		}
+		if at.keys == nil {
+			at.keys = map[string]int64{}
+		}
+		at.keys[string(key)] = offset
+		at.bytes += len(key) + 64
+	}
+	if !told || at.bytes > doubtBytes {
+		*at = doubt{any: max(at.any, offset)}
+	}
+}
+
+// settle takes note of an event after which the row of a key is known.
+func (d *doubts) settle(p partition, key []byte) {
+	at := d.of[p]
+	if at == nil {
+		return
+	}
+	if _, noted := at.keys[string(key)]; noted {
+		delete(at.keys, string(key))
+		at.bytes -= len(key) + 64
+	}
+	if at.any < 0 || at.spent > doubtBytes {
+		return
+	}
+	if _, known := at.known[string(key)]; !known {
+		if at.known == nil {
+			at.known = map[string]struct{}{}
+		}
+		at.known[string(key)] = struct{}{}
+		at.spent += len(key) + 64
+	}
+}
+
+// about returns the record for which the row of a key is in doubt. any: it may as well be about another key.
+func (d *doubts) about(p partition, key []byte) (offset int64, anyKey, inDoubt bool) {
+	at := d.of[p]
+	if at == nil {
+		return 0, false, false
+	}
+	if offset, noted := at.keys[string(key)]; noted {
+		return offset, false, true
+	}
+	_, known := at.known[string(key)]
+	return at.any, true, at.any >= 0 && !known
+}
+
+// forget takes note that the table has no rows any more.
+func (d *doubts) forget() { d.of, d.read = nil, true }
+
+// keyReader returns the session's reader of keys.
+func (t *table) keyReader() *keyReader {
+	if t.doubts.reader == nil {
+		t.doubts.reader = newKeyReader(t.o.Decoder, t.learnAside)
+	}
+	return t.doubts.reader.bind(t.sink.Schema())
+}
+
+// noteDoubt takes note of a record that is set aside. Before the table exists no row can be in doubt: all that there will be are made of
+// later events.
+func (t *table) noteDoubt(ctx context.Context, p place, r *kgo.Record, reason string) error {
+	if t.sink == nil || t.o.Sink.Changelog {
+		return nil
+	}
+	keys, told, err := t.keyReader().keys(ctx, recordOf(r), reason)
+	if err != nil {
+		t.position.Set(p.topic, "", p.before)
+		return err
+	}
+	t.doubts.note(partition{p.topic, r.Partition}, r.Offset, keys, told)
+	return nil
+}
+
+// readDoubts reads, before the first event of the session is folded that keeps values, what earlier sessions have set aside.
+func (t *table) readDoubts(ctx context.Context, p place) error {
+	if t.doubts.read || t.event.Unchanged == nil {
+		return nil
+	}
+	if err := t.readAside(ctx); err != nil {
+		t.position.Set(p.topic, "", p.before)
+		t.dropRow()
+		return err
+	}
+	t.doubts.read = true
+	return nil
+}
+
+func (t *table) readAside(ctx context.Context) (err error) {
+	if t.quarantine == nil {
+		if t.quarantine, err = findQuarantine(ctx, t.d.o.Sink, t.o.Sink); t.quarantine == nil || err != nil {
+			return err
+		}
+		t.quarantines = true
+	}
+	reader, unread := t.keyReader(), error(nil)
+	err = t.quarantine.unresolved(ctx, t.before, func(r *Quarantined) error {
+		keys, told, err := reader.keys(ctx, debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value}, r.Reason)
+		if unread = err; err == nil {
+			t.doubts.note(partition{r.Topic, r.Partition}, r.Offset, keys, told)
+		}
+		return err
+	})
+	if err == nil || unread != nil {
+		return unread
+	}
+	return quarantineError(QuarantineOf(t.o.Sink).Name, err)
+}
+
+// before reports whether a record was read by an earlier session.
+func (t *table) before(r *Quarantined) bool {
+	topic, _ := t.position.Topic(r.Topic)
+	at, known := t.doubts.from.Partition(r.Topic, r.Partition)
+	return known && slices.Contains(t.o.Topics, r.Topic) && topic.ID == r.TopicID && r.Offset < at.Next
+}
+
+// certain returns an error if the row of a key, whose values the event at hand keeps, is in doubt.
+func (t *table) certain(p place, key []byte) error {
+	offset, anyKey, inDoubt := t.doubts.about(partition{p.topic, p.before.Partition}, key)
+	if !inDoubt {
+		return nil
+	}
+	return &debezium.Error{Reason: UnavailableValue, Detail: doubtful(t.columnNames(t.event.Unchanged), offset, anyKey)}
+}
+
+// doubtful says why an event is set aside that keeps the values of some columns.
+func doubtful(columns string, offset int64, anyKey bool) string {
+	why := fmt.Sprintf("offset %d was set aside, and no event with all values came since: replay them both when that one is mended", offset)
+	if anyKey {
+		why = fmt.Sprintf("offset %d was set aside, and may have changed any row, for its key cannot be read: mark it as resolved with -dismiss if it has changed none, and replay this one", offset)
+	}
+	return fmt.Sprintf("the record has Debezium's placeholder for unavailable values in %s, and the row of its key may have others by now: %s", columns, why)
+}
