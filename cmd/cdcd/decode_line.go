@@ -76,6 +76,8 @@ type recordLine struct {
 	record debezium.Record
 	// What any registry's id stands for; nil: the registry does not know it.
 	valueSchema, keySchema *string
+	// Asks a registry in their place, if it is not nil; false: it has not answered.
+	ask func(d *debezium.Decoder, needed *debezium.SchemaNeeded) bool
 }
 
 // answer answers what a registry would be asked, and reports whether err asks.
@@ -83,6 +85,9 @@ func (l *recordLine) answer(d *debezium.Decoder, err error) bool {
 	needed, ok := errors.AsType[*debezium.SchemaNeeded](err)
 	if !ok {
 		return false
+	}
+	if l.ask != nil {
+		return l.ask(d, needed)
 	}
 	text := l.valueSchema
 	if needed.ForKey {

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/apache/iceberg-go/catalog"
 
+	"github.com/cdcd-project/cdcd/internal/config"
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
+	"github.com/cdcd-project/cdcd/internal/pipeline"
+	"github.com/cdcd-project/cdcd/internal/registry"
 )
 
 type quarantineShow struct {
@@ -15,6 +22,8 @@ type quarantineShow struct {
 
 	Table  string `arg:"" help:"Table, as namespace.table."`
 	Record string `arg:"" help:"The record, as TOPIC/PARTITION@OFFSET."`
+
+	Timeout time.Duration `default:"10s" help:"How long the schema registry may take to answer."`
 }
 
 // shownRecord is all that is known about a record.
@@ -22,7 +31,7 @@ type shownRecord struct {
 	listedRecord
 
 	Kafka  kafka.Record `json:"kafka"`            // Bytes that are no text are base64.
-	Decode *answer      `json:"decode,omitempty"` // What cdcd would make of it now, in a table of its own.
+	Decode *answer      `json:"decode,omitempty"` // What cdcd would make of it now, in a table of its own; nil: that is not known.
 }
 
 // Run prints each record that stands or stood at a coordinate: topics of one name may be several.
@@ -31,7 +40,7 @@ func (o quarantineShow) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	decoder, err := o.decoder()
+	preview, err := o.preview()
 	if err != nil {
 		return err
 	}
@@ -42,10 +51,10 @@ func (o quarantineShow) Run(c *console) error {
 		}
 		for _, r := range found {
 			out := shownRecord{listedRecord: listed(&r), Kafka: r.Record()}
-			if decoder != nil {
-				a, _ := decodeRecord(*decoder, recordLine{record: debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers}})
-				a.Name = coordinate(&r)
-				out.Decode = &a
+			if preview != nil {
+				if out.Decode, err = preview.decode(c.ctx, &r); err != nil {
+					_, _ = fmt.Fprintf(c.err, "what cdcd would make of the record is left out: the schema registry could not be asked: %v\n", err)
+				}
 			}
 			if err := printShown(c, o.JSON, out); err != nil {
 				return err
@@ -67,8 +76,18 @@ func printShown(c *console, asJSON bool, out shownRecord) error {
 	return err
 }
 
-// decoder returns the settings of the table's decoder, or nil if there is no configuration file, or records name schemas of a registry.
-func (o quarantineShow) decoder() (*debezium.Options, error) {
+// preview tells what cdcd run would make of records of one table.
+type preview struct {
+	conf    *config.Config
+	options debezium.Options
+	timeout time.Duration
+
+	schemas *registry.Client // Nil before it is needed.
+	err     error            // Why the registry could not be asked: it is not asked again.
+}
+
+// preview returns nil if there is no configuration file.
+func (o quarantineShow) preview() (*preview, error) {
 	if o.Config == "" {
 		return nil, nil //nolint:nilnil // The folder of the demo has no file, which is no error.
 	}
@@ -80,9 +99,39 @@ func (o quarantineShow) decoder() (*debezium.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.Decoder.Format != debezium.JSON || t.Decoder.KeyFormat != debezium.JSON {
-		return nil, nil //nolint:nilnil // Nothing is said without the schema; replay -dry-run asks for it.
-	}
 	t.Decoder.Partial = true // As the pipeline has it.
-	return &t.Decoder, nil
+	return &preview{conf: conf, options: t.Decoder, timeout: o.Timeout}, nil
+}
+
+// decode decodes a record with the schemas that the registry has by now. An error says why it could not be asked.
+func (p *preview) decode(ctx context.Context, r *pipeline.Quarantined) (*answer, error) {
+	a, _ := decodeRecord(p.options, recordLine{
+		record: debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value, Headers: r.Headers},
+		ask: func(d *debezium.Decoder, needed *debezium.SchemaNeeded) bool {
+			if p.err == nil {
+				p.err = p.ask(ctx, d, needed)
+			}
+			return p.err == nil
+		},
+	})
+	if p.err != nil {
+		return nil, p.err
+	}
+	a.Name = coordinate(r)
+	return &a, nil
+}
+
+func (p *preview) ask(ctx context.Context, d *debezium.Decoder, needed *debezium.SchemaNeeded) (err error) {
+	if p.conf.Registry.Type == "none" {
+		return errors.New("none is configured")
+	}
+	if p.schemas == nil {
+		if p.schemas, err = openRegistry(ctx, p.conf, slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %s", p.timeout))
+	defer cancel()
+	schema, err := p.schemas.Schema(ctx, needed.Ref)
+	return registry.Tell(d, needed, schema, err)
 }

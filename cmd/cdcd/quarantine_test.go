@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +13,8 @@ import (
 	"github.com/apache/iceberg-go/catalog"
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"github.com/cdcd-project/cdcd/internal/pipeline"
 )
@@ -211,21 +212,55 @@ func TestTableNamedLikeAQuarantineTableIsRefused(t *testing.T) {
 	}
 }
 
-// What Avro becomes only the registry tells: nothing is said rather than something wrong. JSON is shown as the pipeline decodes it.
-func TestShowSaysNothingWithoutTheSchema(t *testing.T) {
+// What an Avro record would become is told by the schemas that the registry has. Where that cannot be asked, one line says so, and the bytes are
+// shown all the same.
+func TestShowAsksTheRegistry(t *testing.T) {
 	t.Parallel()
-	for format, said := range map[string]bool{"json": true, "avro-confluent": false} {
-		file := filepath.Join(t.TempDir(), "cdcd.toml")
-		text := "kafka.brokers = [\"b:1\"]\ncatalog = {uri = \"sqlite:c.db\", warehouse = \"file:///w\"}\nregistry = {type = \"confluent\", url = \"http://r:1\"}\n" +
-			"[[table]]\ntopic = \"s\"\nname = \"n.t\"\nformat = \"" + format + "\"\n"
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	m := items("shop.item")
+	m.settings = "format = \"avro-confluent\""
+	w := newWorld(t, m)
+	r := srfake.New()
+	t.Cleanup(r.Close)
+	r.SeedSchema("t-value", 1, 7, sr.Schema{Schema: `{"type":"record","name":"Envelope","namespace":"t","fields":[` +
+		`{"name":"before","type":["null",{"type":"record","name":"Value","fields":[{"name":"id","type":"int"}],"connect.name":"t.Value"}]},{"name":"after","type":["null","Value"]},{"name":"op","type":"string"}],"connect.name":"t.Envelope"}`})
+	value := []byte{0, 0, 0, 0, 7, 0, 2, 84, 2, 'c'} // Row 42.
+	deploy := func(name, key, url string) string {
+		text, err := os.ReadFile(w.deploy(name, deployment{group: "show", interval: "20ms", mirrors: []*mirror{{name: m.name, topic: m.topic, settings: m.settings + key}}}))
+		if err != nil {
 			t.Fatal(err)
 		}
-		var show quarantineShow
-		show.Config, show.Table = file, "n.t"
-		o, err := show.decoder()
-		if err != nil || (o != nil) != said || o != nil && !o.Partial {
-			t.Errorf("%s: %+v, %v", format, o, err)
+		return w.write(name, string(text)+"\n[registry]\ntype = \"confluent\"\nurl = \""+url+"\"\n")
+	}
+	config := deploy("plain.toml", "", r.URL())
+	w.send(&kgo.Record{Topic: m.topic, Value: value}, &kgo.Record{Topic: m.topic, Value: value[:9]})
+	if code, _, log := command(t, "run", "-config", config, "-backfill"); code != exitQuarantined {
+		t.Fatalf("exit code %d, %s", code, log.text())
+	}
+	show := func(config, offset string) (string, *answer, string) {
+		t.Helper()
+		code, out, log := command(t, "quarantine", "show", m.name, m.topic+"/0@"+offset, "-config", config, "-json", "-timeout", "200ms")
+		shown := objectsOf[struct {
+			Kafka  printedRecord
+			Decode *answer
+		}](t, strings.Split(strings.TrimSpace(out), "\n"))[0]
+		if code != exitDone || shown.Kafka.Value == nil {
+			t.Fatalf("exit code %d, %s%s", code, out, log.text())
 		}
+		return *shown.Kafka.Value, shown.Decode, log.text()
+	}
+	keyed := "\nkey = [\"id\"]"
+	for config, want := range map[string]string{config: "error null_key", deploy("keyed.toml", keyed, r.URL()): "upsert "} {
+		if _, a, log := show(config, "0"); a == nil || a.Action+" "+a.Reason != want || log != "" {
+			t.Errorf("shown %+v, want %s; %s", a, want, log)
+		}
+	}
+	if _, a, _ := show(config, "1"); a == nil || a.Reason != "short_body" {
+		t.Errorf("shown %+v, want short_body", a)
+	}
+	away := srfake.New()
+	away.Close()
+	text, a, log := show(deploy("away.toml", keyed, away.URL()), "0")
+	if a != nil || text != string(value) || strings.Count(strings.TrimSpace(log), "\n") != 0 || !strings.Contains(log, "the schema registry could not be asked: no answer within 200ms") {
+		t.Errorf("shown %s, %+v; %s", text, a, log)
 	}
 }
