@@ -24,14 +24,24 @@ type judge struct {
 	table   *sink.Table
 	decoder *debezium.Decoder
 	event   debezium.Event
-	scratch *row.Rows     // What is decoded to be looked at only.
-	found   []*kgo.Record // By record: what is to be applied.
-	aside   *quarantine   // nil: it was not needed.
+	scratch *row.Rows    // What is decoded to be looked at only.
+	found   []*candidate // By record: what is to be applied.
+	aside   *quarantine  // nil: it was not needed.
+
+	unresolved map[partition][]unresolved // nil: they were not needed.
+}
+
+// candidate is a record that is found good.
+type candidate struct {
+	record *kgo.Record
+	keys   []string // Whose rows it changes: its own, and the one from which it moves the row.
+	upsert bool
+	kept   []int // The columns whose values it keeps.
 }
 
 // all judges the records partition by partition, each of which is read once.
 func (j *judge) all(ctx context.Context, out []Replayed) error {
-	j.found = make([]*kgo.Record, len(out))
+	j.found = make([]*candidate, len(out))
 	for first := 0; first < len(out); {
 		end := first + 1
 		for end < len(out) && out[end].Record.Topic == out[first].Record.Topic && out[end].Record.Partition == out[first].Record.Partition {
@@ -42,11 +52,11 @@ func (j *judge) all(ctx context.Context, out []Replayed) error {
 		}
 		first = end
 	}
-	return nil
+	return j.keep(ctx, out)
 }
 
 // partition judges records of one partition, in the order of their offsets: it reads from the first of them to the bookmark.
-func (j *judge) partition(ctx context.Context, out []Replayed, found []*kgo.Record) error {
+func (j *judge) partition(ctx context.Context, out []Replayed, found []*candidate) error {
 	topic, partition := out[0].Record.Topic, out[0].Record.Partition
 	at, known := j.mark.Partition(topic, partition)
 	bound, _ := j.mark.Topic(topic)
@@ -77,8 +87,8 @@ func (j *judge) partition(ctx context.Context, out []Replayed, found []*kgo.Reco
 		if i, ok := wanted[r.Offset]; ok {
 			var err error
 			if out[i].Outcome, out[i].Detail, err = j.candidate(ctx, out[i].Record, r); out[i].Outcome == Applied {
-				found[i] = r
-				for _, key := range j.keys() {
+				found[i] = &candidate{record: r, keys: j.keys(), upsert: j.event.IsUpsert(), kept: slices.Clone(j.event.Unchanged)}
+				for _, key := range found[i].keys {
 					open[key] = append(open[key], i)
 				}
 			}
@@ -101,15 +111,27 @@ func (j *judge) partition(ctx context.Context, out []Replayed, found []*kgo.Reco
 }
 
 // later takes note of an event that came after records of its key.
-func (j *judge) later(ctx context.Context, r *kgo.Record, open map[string][]int, out []Replayed, found []*kgo.Record) error {
+func (j *judge) later(ctx context.Context, r *kgo.Record, open map[string][]int, out []Replayed, found []*candidate) error {
 	drop := func(key, outcome, detail string) {
 		for _, i := range open[key] {
 			out[i].Outcome, out[i].Detail, found[i] = outcome, detail, nil
 		}
 		delete(open, key)
 	}
-	supersede := func(key string) {
+	supersede := func(key string) error {
+		if len(open[key]) == 0 {
+			return nil
+		}
+		all, err := j.unresolvedOf(ctx, partition{r.Topic, r.Partition})
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(all, func(u unresolved) bool { return u.offset == r.Offset }) {
+			drop(key, Refused, fmt.Sprintf("a later event of its key, at offset %d, was set aside as well: replay both together", r.Offset))
+			return nil
+		}
 		drop(key, Superseded, fmt.Sprintf("a later event of its key stands at offset %d; if that counts, mark the record as resolved with -dismiss", r.Offset))
+		return nil
 	}
 	err := j.decode(ctx, r, false)
 	switch {
@@ -126,11 +148,15 @@ func (j *judge) later(ctx context.Context, r *kgo.Record, open map[string][]int,
 	case j.event.Ignored != "":
 	case j.event.Op == debezium.Truncate:
 		for key := range open {
-			supersede(key)
+			if err := supersede(key); err != nil {
+				return err
+			}
 		}
 	default:
 		for _, key := range j.keys() {
-			supersede(key)
+			if err := supersede(key); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -138,17 +164,21 @@ func (j *judge) later(ctx context.Context, r *kgo.Record, open map[string][]int,
 
 // isAside reports whether a record of the log was set aside.
 func (j *judge) isAside(ctx context.Context, r *kgo.Record) (bool, error) {
-	if j.aside == nil {
-		q, err := openQuarantine(ctx, j.o.Sink, j.o.Table.Sink)
-		if err != nil {
-			return false, err
-		}
-		j.aside = q
+	q, err := j.openAside(ctx)
+	if err != nil {
+		return false, err
 	}
 	topic, _ := j.mark.Topic(r.Topic)
 	at := Quarantined{Topic: r.Topic, TopicID: topic.ID, Partition: r.Partition, Offset: r.Offset}
-	j.aside.key = at.appendKey(j.aside.key[:0])
-	return j.aside.sink.Has(j.aside.key), nil
+	q.key = at.appendKey(q.key[:0])
+	return q.sink.Has(q.key), nil
+}
+
+func (j *judge) openAside(ctx context.Context) (q *quarantine, err error) {
+	if j.aside == nil {
+		j.aside, err = openQuarantine(ctx, j.o.Sink, j.o.Table.Sink)
+	}
+	return j.aside, err
 }
 
 // keys returns the keys whose rows the event at hand changes.
@@ -179,12 +209,18 @@ func (j *judge) candidate(ctx context.Context, want *Quarantined, r *kgo.Record)
 		return Refused, err.Error(), nil //nolint:nilerr // It is what the operator is told.
 	case j.event.Ignored == "" && j.event.Op == debezium.Truncate:
 		return Refused, errTruncate.Error(), nil
-	case len(j.event.Unchanged) > 0:
-		return Refused, "it keeps values of an earlier row, which the table may not have any more", nil
+	case len(j.event.Unchanged) > 0 && j.event.OldKey == nil && j.replaces():
+		return Refused, "it keeps values of a row that had another key, which the table does not have any more", nil
 	case j.event.Unordered && j.partitions() > 1 && !j.o.AcceptDisorder:
 		return Refused, errUnordered.Error(), nil
 	}
 	return Applied, "", nil
+}
+
+// replaces reports whether the event at hand is the create of a pair that changes a key.
+func (j *judge) replaces() bool {
+	_, ok := j.decoder.ReplacedKey()
+	return ok
 }
 
 // differs names the part in which a row of the quarantine table and a record of the log are not the same.

@@ -104,7 +104,9 @@ func (o *ReplayOptions) apply(ctx context.Context) ([]Replayed, error) {
 	if _, err := o.Kafka.Locate(ctx, o.Table.Topics, mark); err != nil {
 		return nil, err
 	}
-	j := &judge{o: o, mark: mark, table: t, decoder: debezium.NewDecoder(o.Table.Decoder)}
+	decoding := o.Table.Decoder
+	decoding.Partial = true // keep sees to the values that are not there.
+	j := &judge{o: o, mark: mark, table: t, decoder: debezium.NewDecoder(decoding)}
 	j.decoder.Bind(t.Schema())
 	defer func() { j.aside.close() }()
 	if err := j.all(ctx, out); err != nil || o.DryRun {

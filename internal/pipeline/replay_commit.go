@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
+	"github.com/cdcd-project/cdcd/internal/invariant"
 	"github.com/cdcd-project/cdcd/internal/merge"
 	"github.com/cdcd-project/cdcd/internal/registry"
 	"github.com/cdcd-project/cdcd/internal/row"
@@ -83,33 +84,29 @@ func (j *judge) commit(ctx context.Context, out []Replayed) error {
 	batch, draft := merge.NewBatch(j.table.Schema()), j.table.Draft()
 	defer draft.Discard()
 	j.decoder.Bind(j.table.Schema())
-	chunk := func() error {
-		rows := batch.Chunk()
-		if rows == nil {
-			return nil
-		}
+	write := func(rows *row.Rows) error {
 		file, first, err := draft.Write(ctx, rows)
 		if err == nil {
 			batch.Placed(file, first)
 		}
 		return err
 	}
-	for i, r := range j.found {
-		if r == nil || out[i].Outcome != Applied {
+	chunk := func() error {
+		at, columns := batch.Missing()
+		if err := draft.Kept(ctx, columns, at, func(first int, values *row.Rows) error { return write(batch.Fill(first, values)) }); err != nil {
+			return err
+		}
+		if rows := batch.Chunk(); rows != nil {
+			return write(rows)
+		}
+		return nil
+	}
+	for _, c := range j.found {
+		if c == nil {
 			continue
 		}
-		if err := j.decoder.DecodeRecord(recordOf(r), batch.Rows(), &j.event); err != nil {
-			return fmt.Errorf("decode record %s/%d offset %d again: %w", r.Topic, r.Partition, r.Offset, err)
-		}
-		if j.event.OldKey != nil {
-			batch.Delete(j.event.OldKey)
-		}
-		switch {
-		case j.event.Ignored != "":
-		case j.event.IsUpsert():
-			batch.Upsert(j.event.Key)
-		default:
-			batch.Delete(j.event.Key)
+		if err := j.fold(c.record, batch); err != nil {
+			return err
 		}
 		if batch.Rows().Bytes() > chunkBytes {
 			if err := chunk(); err != nil {
@@ -129,6 +126,37 @@ func (j *judge) commit(ctx context.Context, out []Replayed) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	j.o.Logger.Info("replayed records", "table", j.o.Table.Sink.Name, "snapshot_id", done.SnapshotID, "inserted", done.Inserted, "updated", done.Updated, "deleted", done.Deleted)
+	return nil
+}
+
+// fold folds a record that was found good into the batch.
+func (j *judge) fold(r *kgo.Record, batch *merge.Batch) error {
+	ev := &j.event
+	if err := j.decoder.DecodeRecord(recordOf(r), batch.Rows(), ev); err != nil {
+		return fmt.Errorf("decode record %s/%d offset %d again: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	var from merge.Source
+	if ev.Unchanged != nil {
+		key := ev.Key
+		if ev.OldKey != nil {
+			key = ev.OldKey
+		}
+		var ok bool
+		from, ok = j.table.Source(batch, key, false)
+		invariant.Check(ok, "I4: the row is not there that offset %d keeps values of", r.Offset)
+	}
+	if ev.OldKey != nil {
+		batch.Delete(ev.OldKey)
+	}
+	switch {
+	case ev.Ignored != "":
+	case ev.Unchanged != nil:
+		batch.UpsertPartial(ev.Key, ev.Unchanged, from)
+	case ev.IsUpsert():
+		batch.Upsert(ev.Key)
+	default:
+		batch.Delete(ev.Key)
+	}
 	return nil
 }
 
