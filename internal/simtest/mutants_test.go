@@ -129,6 +129,10 @@ func valueMutations() []mutation {
 			flags: []string{"-tables", tableWide},
 		},
 		{
+			name:  "values of rows in doubt are kept",
+			edits: []edit{{"pipeline/doubt.go", "\tif !inDoubt {\n", "\tif !inDoubt || len(key) > 0 {\n"}},
+		},
+		{
 			name: "a registry that is away knows no schema",
 			edits: []edit{{
 				"registry/registry.go", "case errors.Is(err, ErrUnknown) && time.Since(started) >= c.o.Lag:\n\t\t\treturn w, err",

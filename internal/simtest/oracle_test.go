@@ -73,7 +73,7 @@ func parse(r *kgo.Record) (l logged, err error) {
 	switch {
 	case isSpoiled(r):
 		l.bad = true
-		return l, nil
+		return l, parseSpoiled(r, &l)
 	case r.Topic == topicAvro:
 		err = parseAvro(r, &l)
 	default:
@@ -86,6 +86,18 @@ func parse(r *kgo.Record) (l logged, err error) {
 	}
 	l.sour = l.row["v"] == "sour"
 	return l, err
+}
+
+// parseSpoiled takes the key of a bad record apart where it is that of a row.
+func parseSpoiled(r *kgo.Record, l *logged) (err error) {
+	switch r.Topic {
+	case topicAvro:
+		key := avroReader{rest: r.Key[5:]}
+		l.key = "id=" + fmt.Sprint(key.number())
+	case topicWide:
+		l.key, _, err = canonicalKey(r.Key)
+	}
+	return err
 }
 
 // parseJSON takes a record of all other topics apart.
