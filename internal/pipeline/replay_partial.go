@@ -78,24 +78,25 @@ func (j *judge) keep(ctx context.Context, out []Replayed) error {
 	return nil
 }
 
-// unkept says why a record cannot keep values of a row; "": it can.
+// unkept says why a record cannot keep values of a row; "": it can. The row is that of its own key or, if it moves one, of the old key.
 func (j *judge) unkept(ctx context.Context, r *Quarantined, c *candidate, changed map[string]bool) (string, error) {
-	from := c.keys[len(c.keys)-1] // An update that moves its row keeps values of the old key's.
 	earlier, err := j.unresolvedOf(ctx, partition{r.Topic, r.Partition})
 	if err != nil {
 		return "", err
 	}
 	for _, u := range earlier {
-		if u.offset < r.Offset && u.isAbout(from) && !j.applies(r, u.offset) {
+		if u.offset < r.Offset && slices.ContainsFunc(c.keys, u.isAbout) && !j.applies(r, u.offset) {
 			return fmt.Sprintf("it keeps values of its row, which offset %d may have changed, and that was set aside before it: replay both together, or mark that one as resolved "+
 				"with -dismiss if a later event counts, or if it has not changed the row", u.offset), nil
 		}
 	}
-	has, ok := changed[from]
-	if !ok {
-		has = j.table.Has([]byte(from))
+	has := func(key string) bool {
+		if row, ok := changed[key]; ok {
+			return row
+		}
+		return j.table.Has([]byte(key))
 	}
-	if !has {
+	if !slices.ContainsFunc(c.keys, has) {
 		return "it keeps values of an earlier row, which the table does not have any more", nil
 	}
 	return "", nil
