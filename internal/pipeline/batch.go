@@ -157,7 +157,7 @@ func (t *table) fold(ctx context.Context, p place, r *kgo.Record) error {
 		return nil
 	}
 	if event.Logged {
-		t.stamp(p)
+		t.stamps.stamp(t.batch.Rows(), event, p.topic, p.before.Partition, p.before.Next)
 		t.batch.Append()
 	} else if event.Unordered || event.OldKey != nil || event.Unchanged != nil {
 		if err := t.readDoubts(ctx, p); err != nil {

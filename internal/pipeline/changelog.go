@@ -15,12 +15,11 @@ func stampsOf(s *row.Schema) (places stamps) {
 	return places
 }
 
-// stamp puts into the last row of a changelog what the record at hand tells beside its row image.
-func (t *table) stamp(p place) {
-	rows, ev := t.batch.Rows(), &t.event
+// stamp puts into the last row of a changelog what a record tells beside its row image: its event, and where it stands.
+func (s *stamps) stamp(rows *row.Rows, ev *debezium.Event, topic string, partition int32, offset int64) {
 	last := rows.Len() - 1
 	column := func(k int) *row.Vector {
-		v := &rows.Vectors[t.stamps[k]]
+		v := &rows.Vectors[s[k]]
 		v.Truncate(last) // The decoder has put a null there.
 		return v
 	}
@@ -30,7 +29,7 @@ func (t *table) stamp(p place) {
 	} else {
 		at.AppendInt64(ev.SourceMs * 1000)
 	}
-	column(2).AppendBytes([]byte(p.topic))
-	column(3).AppendInt32(p.before.Partition)
-	column(4).AppendInt64(p.before.Next)
+	column(2).AppendBytes([]byte(topic))
+	column(3).AppendInt32(partition)
+	column(4).AppendInt64(offset)
 }

@@ -52,6 +52,9 @@ func (j *judge) all(ctx context.Context, out []Replayed) error {
 		}
 		first = end
 	}
+	if j.o.Table.Sink.Changelog {
+		return j.add(ctx, out)
+	}
 	return j.keep(ctx, out)
 }
 
@@ -81,6 +84,9 @@ func (j *judge) partition(ctx context.Context, out []Replayed, found []*candidat
 	}
 	if from < 0 {
 		return nil
+	}
+	if j.o.Table.Sink.Changelog {
+		return j.log(ctx, topic, bound.ID, partition, wanted, out, found)
 	}
 	open := map[string][]int{} // By key: the records that no later event has superseded so far.
 	walk := func(r *kgo.Record) error {
@@ -242,7 +248,7 @@ func differs(want *Quarantined, r *kgo.Record) string {
 // disorder says why a key may have changed its partition; "": as far as the table and the record tell, it has not.
 func (j *judge) disorder(r *kgo.Record) string {
 	switch {
-	case j.partitions() < 2:
+	case j.partitions() < 2 || j.o.Table.Sink.Changelog:
 		return ""
 	case len(j.o.Table.Topics) > 1:
 		return "several topics feed the table"

@@ -195,3 +195,20 @@ func deleteAll(t *testing.T, w *world, ident table.Identifier) {
 		t.Fatalf("%d rows are left", n)
 	}
 }
+
+// contextUntil returns a context that ends when a fuse has blown, as a process does.
+func contextUntil(t *testing.T, f *fuse) (context.Context, context.CancelFunc) {
+	t.Helper()
+	ctx, kill := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			f.mu.Lock()
+			if f.blown {
+				kill()
+			}
+			f.mu.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return ctx, kill
+}

@@ -51,11 +51,9 @@ const replayAttempts = 100
 
 // Replay applies records late that were set aside (docs/quarantine.md says under which conditions), and marks them as resolved.
 // Everything is checked against the bookmark of the head on which the commit lands (I2): if the owner's commit comes first, it is
-// checked again. A crash between the two commits leaves records that are applied and not marked: replaying them again ends equal.
+// checked again. A crash between the two commits leaves records that are applied and not marked: replaying them again ends equal, and
+// is refused where it would add the row of a changelog once more.
 func Replay(ctx context.Context, o ReplayOptions) ([]Replayed, error) {
-	if o.Table.Sink.Changelog && !o.Dismiss {
-		return nil, errors.New("replay: the rows of a changelog are not replayed: mark them as resolved with -dismiss, or rebuild the table")
-	}
 	if len(o.Records) > ReplayMax {
 		return nil, fmt.Errorf("replay %d records: at most %d at once", len(o.Records), ReplayMax)
 	}

@@ -150,6 +150,10 @@ func (j *judge) fold(r *kgo.Record, batch *merge.Batch) error {
 	}
 	switch {
 	case ev.Ignored != "":
+	case ev.Logged:
+		places := stampsOf(j.table.Schema())
+		places.stamp(batch.Rows(), ev, r.Topic, r.Partition, r.Offset)
+		batch.Append()
 	case ev.Unchanged != nil:
 		batch.UpsertPartial(ev.Key, ev.Unchanged, from)
 	case ev.IsUpsert():

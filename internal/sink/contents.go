@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/iceberg-go"
 
 	"github.com/cdcd-project/cdcd/internal/merge/keyindex"
 	"github.com/cdcd-project/cdcd/internal/row"
@@ -128,4 +129,46 @@ func (t *Table) Values(ctx context.Context, columns []string, want func(key []by
 		}
 		return nil
 	})
+}
+
+// Places calls f with the values of three columns, of text, int and long, of each row that has them and whose long lies from least to
+// most. Files without such a row, by their bounds, are not read.
+func (t *Table) Places(ctx context.Context, text, number, long string, least, most int64, f func(text string, number int32, long int64)) error {
+	var ids []int
+	for _, name := range []string{text, number, long} {
+		field, ok := t.target.iceberg.FindFieldByName(name)
+		if !ok {
+			return fmt.Errorf("read rows: the table has no column %s", name)
+		}
+		ids = append(ids, field.ID)
+	}
+	for _, file := range t.live.data {
+		if beyond(file.file, ids[2], least, most) {
+			continue
+		}
+		err := t.scan(ctx, file.file, ids, func(columns []arrow.Array) error {
+			texts, ok0 := columns[0].(*array.String)
+			numbers, ok1 := columns[1].(*array.Int32)
+			longs, ok2 := columns[2].(*array.Int64)
+			if !ok0 || !ok1 || !ok2 {
+				return fmt.Errorf("columns are %s, %s and %s", columns[0].DataType(), columns[1].DataType(), columns[2].DataType())
+			}
+			for i := range longs.Len() {
+				if at := longs.Value(i); at >= least && at <= most && longs.IsValid(i) && numbers.IsValid(i) && texts.IsValid(i) {
+					f(texts.Value(i), numbers.Value(i), at)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beyond reports whether all values of a column of longs, by the bounds of its file, lie outside of a range.
+func beyond(f iceberg.DataFile, id int, least, most int64) bool {
+	lower, upper := f.LowerBoundValues()[id], f.UpperBoundValues()[id]
+	return len(lower) == 8 && int64(binary.LittleEndian.Uint64(lower)) > most || len(upper) == 8 && int64(binary.LittleEndian.Uint64(upper)) < least
 }
