@@ -116,19 +116,7 @@ func avroDecoderOf(o Options) *Decoder {
 
 func benchmarkAvro(b *testing.B, before bool) {
 	keys, values := sampleAvroRecords(1000, before)
-	d := avroDecoderOf(Options{})
-	rows := row.NewRows(d.bound)
-	var ev Event
-	b.SetBytes(int64(len(values[0])))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if i%1000 == 0 {
-			rows.Reset()
-		}
-		if err := d.Decode(keys[i%1000], values[i%1000], rows, &ev); err != nil {
-			b.Fatal(err)
-		}
-	}
+	benchmarkDecode(b, avroDecoderOf(Options{}), keys, values)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 

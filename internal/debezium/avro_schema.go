@@ -135,35 +135,15 @@ func (p *avroParser) union(namespace string) (*connectSchema, bool) {
 	return only, true
 }
 
-// elements calls visit in front of each element of the array at pos. visit reads the element.
+// elements is the scanner's, for arrays within the limits.
 func (p *avroParser) elements(visit func() bool) bool {
-	if p.peek() != '[' {
-		return p.syntax("want an array")
-	}
-	if !p.enter() {
-		return false
-	}
-	if p.peek() == ']' {
-		p.leave()
-		return true
-	}
-	for n := 0; ; n++ {
-		if n == p.limits.Columns+addedMembers {
+	n := 0
+	return p.scanner.elements(func() bool {
+		if n++; n > p.limits.Columns+addedMembers {
 			return p.fail(TooLarge, "an array of more than %d elements", p.limits.Columns)
 		}
-		if !visit() {
-			return false
-		}
-		switch p.peek() {
-		case ',':
-			p.pos++
-		case ']':
-			p.leave()
-			return true
-		default:
-			return p.syntax("want a comma or a closing bracket")
-		}
-	}
+		return visit()
+	})
 }
 
 // avroAttributes are the attributes of a schema object. Those that hold schemas are places in the text: they can be parsed only when

@@ -106,9 +106,15 @@ func flattenedRecords(n int) (keys, values [][]byte) {
 	return keys, values
 }
 
-func benchmarkDecode(b *testing.B, o Options, keys, values [][]byte) {
+// decoderOf returns a decoder of the rows of sampleRecords.
+func decoderOf(o Options) *Decoder {
 	d := NewDecoder(o)
 	d.Bind(sample())
+	return d
+}
+
+// benchmarkDecode decodes a thousand records over and over.
+func benchmarkDecode(b *testing.B, d *Decoder, keys, values [][]byte) {
 	rows := row.NewRows(d.bound)
 	var ev Event
 	b.SetBytes(int64(len(values[0])))
@@ -125,27 +131,27 @@ func benchmarkDecode(b *testing.B, o Options, keys, values [][]byte) {
 
 func BenchmarkDecodePlain(b *testing.B) {
 	keys, values := sampleRecords(1000, false)
-	benchmarkDecode(b, Options{}, keys, values)
+	benchmarkDecode(b, decoderOf(Options{}), keys, values)
 }
 
 func BenchmarkDecodeEmbeddedSchema(b *testing.B) {
 	keys, values := sampleRecords(1000, true)
-	benchmarkDecode(b, Options{}, keys, values)
+	benchmarkDecode(b, decoderOf(Options{}), keys, values)
 }
 
 func BenchmarkDecodePlainUpdate(b *testing.B) {
 	keys, values := sampleRecords(1000, false)
-	benchmarkDecode(b, Options{}, keys, withBefore(values))
+	benchmarkDecode(b, decoderOf(Options{}), keys, withBefore(values))
 }
 
 func BenchmarkDecodeFlattened(b *testing.B) {
 	keys, values := flattenedRecords(1000)
-	benchmarkDecode(b, Options{Shape: Flattened}, keys, values)
+	benchmarkDecode(b, decoderOf(Options{Shape: Flattened}), keys, values)
 }
 
 func BenchmarkDecodeFlattenedUntold(b *testing.B) {
 	keys, values := flattenedRecords(1000)
-	benchmarkDecode(b, Options{}, keys, values)
+	benchmarkDecode(b, decoderOf(Options{}), keys, values)
 }
 
 func TestDecodeAllocatesNothingInTheSteadyState(t *testing.T) {

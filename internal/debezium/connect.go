@@ -118,33 +118,42 @@ func (s *scanner) schemaFields() ([]*connectSchema, bool) {
 	if s.peek() != '[' {
 		return nil, s.syntax("want an array of fields")
 	}
+	var fields []*connectSchema
+	ok := s.elements(func() bool {
+		if len(fields) == s.limits.Columns {
+			return s.fail(TooLarge, "an embedded schema of more than %d fields", s.limits.Columns)
+		}
+		f, ok := s.connectSchema()
+		fields = append(fields, f)
+		return ok
+	})
+	return fields, ok
+}
+
+// elements calls visit in front of each element of the array at pos. visit reads the element.
+func (s *scanner) elements(visit func() bool) bool {
+	if s.peek() != '[' {
+		return s.syntax("want an array")
+	}
 	if !s.enter() {
-		return nil, false
+		return false
 	}
 	if s.peek() == ']' {
 		s.leave()
-		return nil, true
+		return true
 	}
-	var fields []*connectSchema
-	for {
-		if len(fields) == s.limits.Columns {
-			return nil, s.fail(TooLarge, "an embedded schema of more than %d fields", s.limits.Columns)
-		}
-		f, ok := s.connectSchema()
-		if !ok {
-			return nil, false
-		}
-		fields = append(fields, f)
+	for visit() {
 		switch s.peek() {
 		case ',':
 			s.pos++
 		case ']':
 			s.leave()
-			return fields, true
+			return true
 		default:
-			return nil, s.syntax("want a comma or a closing bracket")
+			return s.syntax("want a comma or a closing bracket")
 		}
 	}
+	return false
 }
 
 func (s *scanner) schemaItems() (*connectSchema, bool) {
