@@ -204,9 +204,7 @@ func TestDroppedTableHaltsUntilARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "shop")
 	e := customers("shop")
-	w.produce(e.upsert("c", "1", `"Ann"`))
-	p := w.start(soon(mirror("d.t", "shop")), nil)
-	w.eventually("the first row is there", func() bool { return len(w.rows("d.t", "id")) == 1 })
+	p := w.running(nil)
 	if err := w.catalog.DropTable(t.Context(), table.Identifier{"d", "t"}); err != nil {
 		t.Fatal(err)
 	}
@@ -267,9 +265,7 @@ func TestForeignRowsUnderAnOpenBatchHalt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "shop")
 	e := customers("shop")
-	w.produce(e.upsert("c", "1", `"Ann"`))
-	p := w.start(soon(mirror("d.t", "shop")), nil)
-	w.eventually("the first row is there", func() bool { return len(w.rows("d.t", "id")) == 1 })
+	p := w.running(nil)
 	w.foreignAppend("d.t", 9)
 	w.produce(e.upsert("c", "2", `"Bob"`))
 	p.halted("d.t", "foreign_rows")

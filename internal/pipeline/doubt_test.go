@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -25,14 +24,6 @@ func (w *world) aside(target string) map[string]string {
 		out[fmt.Sprintf("%d@%d", r.Partition, r.Offset)] = r.Reason
 	}
 	return out
-}
-
-// settle runs a table to its end, where bad records are no failure.
-func (w *world) settle(target pipeline.Table) {
-	w.t.Helper()
-	if _, err := w.runToEnd([]pipeline.Table{target}, nil); err != nil && !errors.Is(err, pipeline.ErrQuarantined) {
-		w.t.Fatal(err)
-	}
 }
 
 // spoiled returns an event that a table with the limit of lenient sets aside, and whose key can be read.

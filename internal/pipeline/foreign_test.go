@@ -67,7 +67,7 @@ func TestIdleOwnerHearsOfARollback(t *testing.T) {
 	w.produce(bob)
 	p := w.start(soon(mirror("d.t", "shop")), func(o *pipeline.Options) { o.QuietInterval = 300 * time.Millisecond })
 	both := map[string]string{"1": "1|Ann", "2": "2|Bob"}
-	w.eventually("both rows are there", func() bool { return len(w.rows("d.t", "id")) == 2 })
+	w.reaches("d.t", 2)
 
 	loaded, err := w.catalog.LoadTable(t.Context(), table.Identifier{"d", "t"})
 	if err != nil {
@@ -80,7 +80,7 @@ func TestIdleOwnerHearsOfARollback(t *testing.T) {
 	if _, err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually("both rows are there again", func() bool { return len(w.rows("d.t", "id")) == 2 })
+	w.reaches("d.t", 2)
 	w.expect("d.t", []string{"id"}, both)
 	if n := len(p.log.entries("restarted table")); n != 1 {
 		t.Errorf("the table was opened again %d times, want once", n)

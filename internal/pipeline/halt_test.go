@@ -67,7 +67,7 @@ func TestBadRecordHaltsItsTableAtItsOffset(t *testing.T) {
 
 			w.produce(e.upsert("c", "4", `"never"`))
 			w.produce(other.upsert("c", "2", `"Yan"`))
-			w.eventually("the other table goes on", func() bool { return len(w.rows("d.good", "id")) == 2 })
+			w.reaches("d.good", 2)
 			if err := p.stop(); err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestOneOfTwoTablesOfATopicHalts(t *testing.T) {
 	p := w.start(soon(strict, lenient), nil)
 	p.halted("d.strict", "bad_record")
 	w.produce(e.upsert("c", "4", `"Dan"`))
-	w.eventually("the other table goes on", func() bool { return len(w.rows("d.lenient", "id")) == 4 })
+	w.reaches("d.lenient", 4)
 	w.expect("d.strict", []string{"id"}, map[string]string{"1": "1|Ann"})
 	if next := w.next("d.strict", "shop", 0); next != 1 {
 		t.Errorf("the halted table's bookmark stands at %d, want 1", next)

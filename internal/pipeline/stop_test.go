@@ -83,14 +83,12 @@ func TestCatalogAwayForAWhile(t *testing.T) {
 	w := newWorld(t, "shop")
 	c := &wire{Catalog: w.catalog}
 	e := customers("shop")
-	p := w.start(soon(mirror("d.t", "shop")), w.through(c))
-	w.produce(e.upsert("c", "1", `"Ann"`))
-	w.eventually("the first row is there", func() bool { return len(w.rows("d.t", "id")) == 1 })
+	p := w.running(w.through(c))
 	c.down.Store(true)
 	w.produce(e.upsert("c", "2", `"Bob"`))
 	w.eventually("a commit is retried", func() bool { return len(p.log.entries("retried commit")) > 0 })
 	c.down.Store(false)
-	w.eventually("the second row is there", func() bool { return len(w.rows("d.t", "id")) == 2 })
+	w.reaches("d.t", 2)
 	if n := p.metric("cdcd_table_restarts_total"); n != 0 {
 		t.Errorf("%v restarts, want none", n)
 	}
@@ -156,10 +154,8 @@ func TestRestartsBackOff(t *testing.T) {
 	if err := os.Remove(folder); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually("the table goes on", func() bool { return len(w.rows("d.t", "id")) == 1 })
-	if n := p.metric("cdcd_table_halted"); n != 0 {
-		t.Errorf("%v halts, want none", n)
-	}
+	w.reaches("d.t", 1)
+	p.notHalted()
 }
 
 // Two processes with the same table: one stands down from each batch, and what they make is the fold all the same (I2).
@@ -212,7 +208,7 @@ func TestRunLeavesNoGoroutine(t *testing.T) {
 		p := w.start(soon(mirror("d.good", "good"), mirror("d.bad", "bad"), mirror("d.none", "missing")), func(o *pipeline.Options) {
 			o.Bounded, o.GracePeriod = bounded, time.Hour
 		})
-		w.eventually("the row is there", func() bool { return len(w.rows("d.good", "id")) == 1 })
+		w.reaches("d.good", 1)
 		p.halted("d.bad", "bad_record")
 		p.cancel()
 		if err := p.wait(); (err == nil) == bounded {

@@ -68,9 +68,7 @@ func TestCompactedTopic(t *testing.T) {
 			w.eventually("all records are applied", func() bool { return w.next("d.t", "shop", 0) == 10 })
 			w.goesOn()
 			w.stands("d.t", "shop", fold(t, log...), 10)
-			if n := p.metric("cdcd_table_halted"); n != 0 {
-				t.Errorf("%v halts, want none", n)
-			}
+			p.notHalted()
 		})
 	}
 }

@@ -52,10 +52,8 @@ func TestHaltedTableGoesOnWhenAnOperatorHasDecided(t *testing.T) {
 		at.Bookmark.Set("bad", "", bookmark.Partition{Next: 2, Epoch: 0})
 		return sink.Decision{Bookmark: at.Bookmark}, nil
 	}})
-	w.eventually("the record after the bad one is there", func() bool { return len(w.rows("d.bad", "id")) == 2 })
-	if n := p.metric("cdcd_table_halted"); n != 0 {
-		t.Errorf("%v tables are still halted", n)
-	}
+	w.reaches("d.bad", 2)
+	p.notHalted()
 	if n := len(p.log.entries("halted table")); n != 2 {
 		t.Errorf("halted %d times, want 2: once more after resume", n)
 	}
@@ -72,14 +70,14 @@ func TestQuietTableNoticesAPauseAndItsEnd(t *testing.T) {
 	w.produce(e.upsert("c", "1", `"Ann"`))
 	tables := soon(mirror("d.shop", "shop"))
 	p := w.start(tables, func(o *pipeline.Options) { o.QuietInterval = 100 * time.Millisecond })
-	w.eventually("the row is there", func() bool { return len(w.rows("d.shop", "id")) == 1 })
+	w.reaches("d.shop", 1)
 	w.decide(tables[0], staying(sink.OperationPause))
 	p.halted("d.shop", "paused")
 	w.produce(e.upsert("c", "2", `"Bob"`))
 	time.Sleep(300 * time.Millisecond)
 	w.expect("d.shop", []string{"id"}, map[string]string{"1": "1|Ann"})
 	w.decide(tables[0], staying(sink.OperationResume))
-	w.eventually("the next row is there", func() bool { return len(w.rows("d.shop", "id")) == 2 })
+	w.reaches("d.shop", 2)
 	n := len(w.snapshots("d.shop"))
 	time.Sleep(500 * time.Millisecond)
 	if got := len(w.snapshots("d.shop")); got > n+1 { // One bookmark alone may have been due.
@@ -152,12 +150,12 @@ func TestHaltedTableGoesOnWhenItIsPutBackOrMended(t *testing.T) {
 			e := customers("shop")
 			w.produce(e.upsert("c", "1", `"Ann"`))
 			p := w.start(soon(mirror("d.shop", "shop")), nil)
-			w.eventually("the row is there", func() bool { return len(w.rows("d.shop", "id")) == 1 })
+			w.reaches("d.shop", 1)
 			test.mar(t, w)
 			w.produce(e.upsert("c", "2", `"Bob"`))
 			p.halted("d.shop", test.reason)
 			test.mend(t, w)
-			w.eventually("the next row is there", func() bool { return len(w.rows("d.shop", "id")) == 2 })
+			w.reaches("d.shop", 2)
 		})
 	}
 }
@@ -186,5 +184,5 @@ func TestTableGoesOnWhenAccessIsGranted(t *testing.T) {
 	p := w.start(soon(mirror("d.shop", "shop")), func(o *pipeline.Options) { o.Sink = w.sink(f, o.Logger, nil) })
 	p.halted("d.shop", "access_denied")
 	f.refuse.Store(false)
-	w.eventually("the row is there", func() bool { return len(w.rows("d.shop", "id")) == 1 })
+	w.reaches("d.shop", 1)
 }
