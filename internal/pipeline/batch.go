@@ -171,7 +171,7 @@ func (t *table) fold(ctx context.Context, p place, r *kgo.Record) error {
 	} else {
 		t.batch.Delete(event.Key)
 	}
-	if t.doubts.of != nil && event.IsUpsert() {
+	if event.IsUpsert() && !t.doubts.none() {
 		t.doubts.settle(partition{p.topic, r.Partition}, event.Key)
 	}
 	t.paired = event.IsDelete() && t.decoder.ReplacesKey()

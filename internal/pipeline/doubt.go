@@ -17,68 +17,85 @@ const UnavailableValue = "unavailable_value"
 // doubts tell whose rows may lack a change: those of the keys that records were about which were set aside, until an event with all
 // values makes the row known again. An event that keeps values of a row in doubt would keep them by guess, and is set aside as well.
 //
-// The order within a partition is what counts (I13). A record whose key cannot be read may be about any key of its partition. What this
-// session sets aside is noted at once; what earlier ones did are the unresolved rows of the quarantine table, which are read when the
-// first event comes that keeps values. What came after those, up to the bookmark, is not known: more may be set aside than must be, and never
-// less. For the same reason a session that reads again what an interrupted one has read sets aside what that one did, or more.
+// All events of a key stand in one partition, or are held in their order (I13): so a key is in doubt wherever its events stand, and a
+// record whose key cannot be read puts any key of its partition in doubt. What this session sets aside is noted at once; what earlier ones
+// did are the unresolved rows of the quarantine table, which are read when the first event comes that keeps values. What came after those,
+// up to the bookmark, is not known: more may be set aside than must be, and never less. For the same reason a session that reads again
+// what an interrupted one has read sets aside what that one did, or more.
 type doubts struct {
-	from   bookmark.Bookmark // Where the session began to read.
-	read   bool              // What was set aside before that is known.
-	of     map[partition]*doubt
+	from   bookmark.Bookmark     // Where the session began to read.
+	read   bool                  // What was set aside before that is known.
+	keys   map[string]coordinate // The first record of each key in doubt, since its row was known.
+	bytes  int                   // Of keys.
+	any    map[partition]*anyKey
 	reader *keyReader
 }
 
-// doubtBytes bounds the keys in doubt of one partition, and those that are known although any may be in doubt (I7).
+// doubtBytes bounds the keys in doubt, and those of a partition that are known although any may be in doubt (I7).
 const doubtBytes = 1 << 20
 
-// doubt is about the keys of one partition.
-type doubt struct {
-	keys  map[string]int64 // The first record of a key that was set aside, since its row was known.
-	bytes int
-	any   int64               // The last record that was set aside, and may be about any key; -1: there was none.
-	known map[string]struct{} // The keys of which an event with all values came after that.
-	spent int                 // Bytes of known.
+// coordinate is where a record stands.
+type coordinate struct {
+	partition
+
+	offset int64
 }
 
-func (d *doubts) at(p partition) *doubt {
-	if d.of == nil {
-		d.of = map[partition]*doubt{}
-	}
-	if d.of[p] == nil {
-		d.of[p] = &doubt{any: -1}
-	}
-	return d.of[p]
+// String returns the place as operators write it.
+func (c coordinate) String() string { return fmt.Sprintf("%s/%d@%d", c.topic, c.number, c.offset) }
+
+// anyKey is a doubt about any key of a partition.
+type anyKey struct {
+	offset int64               // The last record that was set aside and may be about any key.
+	known  map[string]struct{} // The keys of which an event with all values came after that.
+	bytes  int                 // Of known.
 }
 
 // note takes note of a record that was set aside. told: these are the keys that it is about.
-func (d *doubts) note(p partition, offset int64, keys [][]byte, told bool) {
-	at := d.at(p)
+func (d *doubts) note(at coordinate, keys [][]byte, told bool) {
+	if !told {
+		d.noteAny(at)
+		return
+	}
 	for _, key := range keys {
-		if _, noted := at.keys[string(key)]; noted {
+		if _, noted := d.keys[string(key)]; noted {
 			continue
 		}
-		if at.keys == nil {
-			at.keys = map[string]int64{}
+		if d.keys == nil {
+			d.keys = map[string]coordinate{}
 		}
-		at.keys[string(key)] = offset
-		at.bytes += len(key) + 64
+		d.keys[string(key)] = at
+		d.bytes += len(key) + 64
 	}
-	if !told || at.bytes > doubtBytes {
-		*at = doubt{any: max(at.any, offset)}
+	if d.bytes > doubtBytes {
+		for _, at := range d.keys {
+			d.noteAny(at)
+		}
+		d.keys, d.bytes = nil, 0
 	}
 }
 
+func (d *doubts) noteAny(at coordinate) {
+	if d.any == nil {
+		d.any = map[partition]*anyKey{}
+	}
+	if had := d.any[at.partition]; had != nil {
+		at.offset = max(at.offset, had.offset)
+	}
+	d.any[at.partition] = &anyKey{offset: at.offset}
+}
+
+// none reports whether no row is in doubt.
+func (d *doubts) none() bool { return len(d.keys) == 0 && d.any == nil }
+
 // settle takes note of an event after which the row of a key is known.
 func (d *doubts) settle(p partition, key []byte) {
-	at := d.of[p]
-	if at == nil {
-		return
+	if _, noted := d.keys[string(key)]; noted {
+		delete(d.keys, string(key))
+		d.bytes -= len(key) + 64
 	}
-	if _, noted := at.keys[string(key)]; noted {
-		delete(at.keys, string(key))
-		at.bytes -= len(key) + 64
-	}
-	if at.any < 0 || at.spent > doubtBytes {
+	at := d.any[p]
+	if at == nil || at.bytes > doubtBytes {
 		return
 	}
 	if _, known := at.known[string(key)]; !known {
@@ -86,25 +103,24 @@ func (d *doubts) settle(p partition, key []byte) {
 			at.known = map[string]struct{}{}
 		}
 		at.known[string(key)] = struct{}{}
-		at.spent += len(key) + 64
+		at.bytes += len(key) + 64
 	}
 }
 
 // about returns the record for which the row of a key is in doubt. any: it may as well be about another key.
-func (d *doubts) about(p partition, key []byte) (offset int64, anyKey, inDoubt bool) {
-	at := d.of[p]
-	if at == nil {
-		return 0, false, false
+func (d *doubts) about(p partition, key []byte) (at coordinate, anyOne, inDoubt bool) {
+	if at, noted := d.keys[string(key)]; noted {
+		return at, false, true
 	}
-	if offset, noted := at.keys[string(key)]; noted {
-		return offset, false, true
+	if all := d.any[p]; all != nil {
+		_, known := all.known[string(key)]
+		return coordinate{p, all.offset}, true, !known
 	}
-	_, known := at.known[string(key)]
-	return at.any, true, at.any >= 0 && !known
+	return coordinate{}, false, false
 }
 
 // forget takes note that the table has no rows any more.
-func (d *doubts) forget() { d.of, d.read = nil, true }
+func (d *doubts) forget() { d.keys, d.bytes, d.any, d.read = nil, 0, nil, true }
 
 // keyReader returns the session's reader of keys.
 func (t *table) keyReader() *keyReader {
@@ -125,7 +141,7 @@ func (t *table) noteDoubt(ctx context.Context, p place, r *kgo.Record, reason st
 		t.position.Set(p.topic, "", p.before)
 		return err
 	}
-	t.doubts.note(partition{p.topic, r.Partition}, r.Offset, keys, told)
+	t.doubts.note(coordinate{partition{p.topic, r.Partition}, r.Offset}, keys, told)
 	return nil
 }
 
@@ -154,7 +170,7 @@ func (t *table) readAside(ctx context.Context) (err error) {
 	err = t.quarantine.unresolved(ctx, t.before, func(r *Quarantined) error {
 		keys, told, err := reader.keys(ctx, debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value}, r.Reason)
 		if unread = err; err == nil {
-			t.doubts.note(partition{r.Topic, r.Partition}, r.Offset, keys, told)
+			t.doubts.note(coordinate{partition{r.Topic, r.Partition}, r.Offset}, keys, told)
 		}
 		return err
 	})
@@ -173,18 +189,18 @@ func (t *table) before(r *Quarantined) bool {
 
 // certain returns an error if the row of a key, whose values the event at hand keeps, is in doubt.
 func (t *table) certain(p place, key []byte) error {
-	offset, anyKey, inDoubt := t.doubts.about(partition{p.topic, p.before.Partition}, key)
+	at, anyOne, inDoubt := t.doubts.about(partition{p.topic, p.before.Partition}, key)
 	if !inDoubt {
 		return nil
 	}
-	return &debezium.Error{Reason: UnavailableValue, Detail: doubtful(t.columnNames(t.event.Unchanged), offset, anyKey)}
+	return &debezium.Error{Reason: UnavailableValue, Detail: doubtful(t.columnNames(t.event.Unchanged), at, anyOne)}
 }
 
 // doubtful says why an event is set aside that keeps the values of some columns.
-func doubtful(columns string, offset int64, anyKey bool) string {
-	why := fmt.Sprintf("offset %d was set aside, and no event with all values came since: replay them both when that one is mended", offset)
-	if anyKey {
-		why = fmt.Sprintf("offset %d was set aside, and may have changed any row, for its key cannot be read: mark it as resolved with -dismiss if it has changed none, and replay this one", offset)
+func doubtful(columns string, at coordinate, anyOne bool) string {
+	why := fmt.Sprintf("%s was set aside, and no event with all values came since: replay them both when that one is mended", at)
+	if anyOne {
+		why = fmt.Sprintf("%s was set aside, and may have changed any row, for its key cannot be read: mark it as resolved with -dismiss if it has changed none, and replay this one", at)
 	}
 	return fmt.Sprintf("the record has Debezium's placeholder for unavailable values in %s, and the row of its key may have others by now: %s", columns, why)
 }

@@ -171,3 +171,25 @@ func TestDismissedRecordLeavesNoDoubt(t *testing.T) {
 	w.mustRunToEnd(target)
 	w.expect("d.t", []string{"id"}, map[string]string{"1": document{"1", "b", "doc", "photo"}.text()})
 }
+
+// A key that was moved to another partition, as another form of the record key does, is in doubt there as well.
+func TestRowInDoubtWhoseKeyHasMovedKeepsNoValues(t *testing.T) {
+	t.Parallel()
+	w := newPartitionedWorld(t, 2, "shop")
+	e := documents("shop")
+	target := lenient("d.t", 100, "shop")
+	full := document{"1", "a", "doc", "photo"}
+	for _, r := range []*kgo.Record{e.put("c", full), e.spoiled("u", document{"1", "", "new", "new"}), e.in(1).put("u", document{"1", "b", unavailable, unavailable})} {
+		w.produce(r)
+		w.settle(target)
+	}
+	if diff := cmp.Diff(map[string]string{"0@1": "too_large", "1@0": pipeline.UnavailableValue}, w.aside("d.t")); diff != "" {
+		t.Errorf("in quarantine (-want +got):\n%s", diff)
+	}
+	w.expect("d.t", []string{"id"}, map[string]string{"1": full.text()})
+	for at, outcome := range w.replay(mended(target), nil) {
+		if want := map[string]string{"shop/0@1": pipeline.Applied, "shop/1@0": pipeline.Refused}[at]; outcome != want {
+			t.Errorf("%s is %s, want %s", at, outcome, want)
+		}
+	}
+}

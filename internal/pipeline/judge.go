@@ -26,7 +26,8 @@ type judge struct {
 	found   []*candidate // By record: what is to be applied.
 	aside   *quarantine  // nil: it was not needed.
 
-	unresolved map[partition][]unresolved // nil: they were not needed.
+	unresolved []unresolved
+	looked     bool // unresolved was read.
 }
 
 // all judges the records partition by partition, each of which is read once.
@@ -118,11 +119,11 @@ func (j *judge) later(ctx context.Context, r *kgo.Record, open map[string][]int,
 		if len(open[key]) == 0 {
 			return nil
 		}
-		all, err := j.unresolvedOf(ctx, partition{r.Topic, r.Partition})
+		all, err := j.allUnresolved(ctx)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(all, func(u unresolved) bool { return u.offset == r.Offset }) {
+		if at := (coordinate{partition{r.Topic, r.Partition}, r.Offset}); slices.ContainsFunc(all, func(u unresolved) bool { return u.coordinate == at }) {
 			drop(key, Refused, fmt.Sprintf("a later event of its key, at offset %d, was set aside as well: replay both together", r.Offset))
 			return nil
 		}

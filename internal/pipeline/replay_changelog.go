@@ -28,17 +28,10 @@ func (j *judge) log(ctx context.Context, topic, id string, number int32, wanted 
 	return nil
 }
 
-// logPlace is where the record stands that a row of a changelog was made of.
-type logPlace struct {
-	topic     string
-	partition int32
-	offset    int64
-}
-
 // add refuses those of the records found good whose rows are there already. The rows of a replay and the marks in the quarantine table are two
 // commits: this keeps a replay that died in between from adding its rows once more.
 func (j *judge) add(ctx context.Context, out []Replayed) error {
-	at := map[logPlace]int{}
+	at := map[coordinate]int{}
 	least, most := int64(-1), int64(-1)
 	for i, c := range j.found {
 		if c == nil {
@@ -49,14 +42,14 @@ func (j *judge) add(ctx context.Context, out []Replayed) error {
 			least = offset
 		}
 		most = max(most, offset)
-		at[logPlace{c.record.Topic, c.record.Partition, offset}] = i
+		at[coordinate{partition{c.record.Topic, c.record.Partition}, offset}] = i
 	}
 	if len(at) == 0 {
 		return nil
 	}
 	own := debezium.ChangelogColumns()
 	err := j.table.Places(ctx, own[2].Name, own[3].Name, own[4].Name, least, most, func(topic string, number int32, offset int64) {
-		if i, ok := at[logPlace{topic, number, offset}]; ok {
+		if i, ok := at[coordinate{partition{topic, number}, offset}]; ok {
 			out[i].Outcome, j.found[i] = Refused, nil
 			out[i].Detail = "the table has a row of its topic, partition and offset already: if that was added by a replay which was interrupted, mark the record as resolved with -dismiss; " +
 				"it may also be of an earlier topic of the same name"

@@ -10,20 +10,20 @@ import (
 
 // unresolved is a record that was set aside, and is missing from the table for all that is known.
 type unresolved struct {
-	offset int64
-	keys   []string // Those that it is about;
-	told   bool     // not told: they may be any.
+	coordinate
+
+	keys []string // Those that it is about;
+	told bool     // not told: they may be any.
 }
 
 // isAbout reports whether a record may have changed the row of a key.
 func (u *unresolved) isAbout(key string) bool { return !u.told || slices.Contains(u.keys, key) }
 
-// unresolvedOf returns the unresolved records of a partition, by offset. They are read once, for all partitions.
-func (j *judge) unresolvedOf(ctx context.Context, p partition) ([]unresolved, error) {
-	if j.unresolved != nil {
-		return j.unresolved[p], nil
+// allUnresolved returns the unresolved records of the table's topics, in no order. They are read once.
+func (j *judge) allUnresolved(ctx context.Context) ([]unresolved, error) {
+	if j.looked {
+		return j.unresolved, nil
 	}
-	j.unresolved = map[partition][]unresolved{}
 	q, err := j.openAside(ctx)
 	if err != nil {
 		return nil, err
@@ -34,21 +34,18 @@ func (j *judge) unresolvedOf(ctx context.Context, p partition) ([]unresolved, er
 		return ok && topic.ID == r.TopicID
 	}, func(r *Quarantined) error {
 		keys, told, err := reader.keys(ctx, debezium.Record{Topic: r.Topic, Key: r.Key, Value: r.Value}, r.Reason)
-		u := unresolved{offset: r.Offset, told: told}
+		u := unresolved{coordinate: coordinate{partition{r.Topic, r.Partition}, r.Offset}, told: told}
 		for _, key := range keys {
 			u.keys = append(u.keys, string(key))
 		}
-		at := partition{r.Topic, r.Partition}
-		j.unresolved[at] = append(j.unresolved[at], u)
+		j.unresolved = append(j.unresolved, u)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read quarantine table %s: %w", QuarantineOf(j.o.Table.Sink).Name, err)
 	}
-	for _, all := range j.unresolved {
-		slices.SortFunc(all, func(a, b unresolved) int { return int(a.offset - b.offset) })
-	}
-	return j.unresolved[p], nil
+	j.looked = true
+	return j.unresolved, nil
 }
 
 // keep refuses those of the records found good that keep values of a row which is in doubt, or is not there. Where no later event of
@@ -80,14 +77,18 @@ func (j *judge) keep(ctx context.Context, out []Replayed) error {
 
 // unkept says why a record cannot keep values of a row; "": it can. The row is that of its own key or, if it moves one, of the old key.
 func (j *judge) unkept(ctx context.Context, r *Quarantined, c *candidate, changed map[string]bool) (string, error) {
-	earlier, err := j.unresolvedOf(ctx, partition{r.Topic, r.Partition})
+	all, err := j.allUnresolved(ctx)
 	if err != nil {
 		return "", err
 	}
-	for _, u := range earlier {
-		if u.offset < r.Offset && slices.ContainsFunc(c.keys, u.isAbout) && !j.applies(r, u.offset) {
-			return fmt.Sprintf("it keeps values of its row, which offset %d may have changed, and that was set aside before it: replay both together, or mark that one as resolved "+
-				"with -dismiss if a later event counts, or if it has not changed the row", u.offset), nil
+	for _, u := range all {
+		same := u.partition == partition{r.Topic, r.Partition}
+		if same && u.offset < r.Offset && slices.ContainsFunc(c.keys, u.isAbout) && !j.applies(u.coordinate) {
+			return fmt.Sprintf("it keeps values of its row, which %s may have changed, and that was set aside before it: replay both together, or mark that one as resolved "+
+				"with -dismiss if a later event counts, or if it has not changed the row", u), nil
+		}
+		if !same && u.told && slices.ContainsFunc(c.keys, u.isAbout) {
+			return fmt.Sprintf("it keeps values of its row, which %s may have changed, and nothing tells which of them came first: mark that one as resolved with -dismiss if a later event counts", u), nil
 		}
 	}
 	has := func(key string) bool {
@@ -102,9 +103,9 @@ func (j *judge) unkept(ctx context.Context, r *Quarantined, c *candidate, change
 	return "", nil
 }
 
-// applies reports whether a record of the same partition as r was found good.
-func (j *judge) applies(r *Quarantined, offset int64) bool {
+// applies reports whether a record was found good.
+func (j *judge) applies(at coordinate) bool {
 	return slices.ContainsFunc(j.found, func(c *candidate) bool {
-		return c != nil && c.record.Topic == r.Topic && c.record.Partition == r.Partition && c.record.Offset == offset
+		return c != nil && at == coordinate{partition{c.record.Topic, c.record.Partition}, c.record.Offset}
 	})
 }
