@@ -75,16 +75,12 @@ func (t *Table) Digest(ctx context.Context, key []byte, known *Digests, columns 
 }
 
 func (t *Table) digests(ctx context.Context, f *dataFile, columns []string) ([]Digest, error) {
-	var ids []int
-	for _, name := range columns {
-		field, ok := t.target.iceberg.FindFieldByName(name)
-		if !ok {
-			return nil, fmt.Errorf("digest rows: the table has no column %s", name)
-		}
-		ids = append(ids, field.ID)
+	ids, err := t.fieldIDs(columns...)
+	if err != nil {
+		return nil, err
 	}
 	out := []Digest{}
-	err := t.scan(ctx, f.file, ids, func(all []arrow.Array) error {
+	err = t.scan(ctx, f.file, ids, func(all []arrow.Array) error {
 		for i := range all[0].Len() {
 			h := sha256.New()
 			for _, column := range all {
@@ -101,6 +97,19 @@ func (t *Table) digests(ctx context.Context, f *dataFile, columns []string) ([]D
 		return nil
 	})
 	return out, err
+}
+
+// fieldIDs returns the ids of some columns.
+func (t *Table) fieldIDs(columns ...string) ([]int, error) {
+	var ids []int
+	for _, name := range columns {
+		field, ok := t.target.iceberg.FindFieldByName(name)
+		if !ok {
+			return nil, fmt.Errorf("read rows: the table has no column %s", name)
+		}
+		ids = append(ids, field.ID)
+	}
+	return ids, nil
 }
 
 // Values calls f with some columns of text, bytes or instants of each row whose canonical key want wants, in the order of files. A piece
@@ -134,13 +143,9 @@ func (t *Table) Values(ctx context.Context, columns []string, want func(key []by
 // Places calls f with the values of three columns, of text, int and long, of each row that has them and whose long lies from least to
 // most. Files without such a row, by their bounds, are not read.
 func (t *Table) Places(ctx context.Context, text, number, long string, least, most int64, f func(text string, number int32, long int64)) error {
-	var ids []int
-	for _, name := range []string{text, number, long} {
-		field, ok := t.target.iceberg.FindFieldByName(name)
-		if !ok {
-			return fmt.Errorf("read rows: the table has no column %s", name)
-		}
-		ids = append(ids, field.ID)
+	ids, err := t.fieldIDs(text, number, long)
+	if err != nil {
+		return err
 	}
 	for _, file := range t.live.data {
 		if beyond(file.file, ids[2], least, most) {
