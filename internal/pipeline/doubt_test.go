@@ -81,6 +81,11 @@ func TestRowsInDoubtKeepNoValues(t *testing.T) {
 			return [][]*kgo.Record{{e.put("c", full)}, {e.spoiled("u", again)}, e.rename("1", rename("2", "b")), {e.put("u", rename("2", "c"))}}
 		}, rows: map[string]string{}, aside: map[string]string{"0@2": bad, "0@5": doubt, "0@6": none}},
 		{
+			name: "a key that was changed, once more, when the old key has another row", steps: func(e events) [][]*kgo.Record {
+				return [][]*kgo.Record{{e.put("c", full)}, {e.spoiled("u", again)}, e.rename("1", rename("2", "b")), {e.put("c", again)}, e.rename("1", rename("2", "b"))}
+			}, rows: map[string]string{}, aside: map[string]string{"0@2": bad, "0@5": doubt, "0@9": doubt},
+		},
+		{
 			name: "a row that was made anew", steps: func(e events) [][]*kgo.Record {
 				return [][]*kgo.Record{{e.put("c", full)}, {e.spoiled("u", full)}, e.remove(full.values()...), {e.put("u", rename("1", "b"))}, {e.put("c", again)}, {e.put("u", rename("1", "c"))}}
 			}, rows: map[string]string{"1": document{"1", "c", "doc3", "photo3"}.text()}, aside: map[string]string{"0@2": bad, "0@5": none},

@@ -69,7 +69,9 @@ const hintUnordered = "Feed the table from one partition; or configure a key tha
 // record key in a pair, the create names the old one in a header; that row was deleted just before, and only in one partition is it known
 // to be as it was then (I13).
 //
-// A row that is in doubt has no values to keep. A delete leaves its key in doubt: what is kept may be those of the deleted row.
+// A row that is in doubt has no values to keep. A delete leaves its key in doubt: what is kept may be those of the deleted row. Nor are the
+// old key's kept if the event's own key is in doubt: the row may have been moved by an event that was set aside, and the old key has another
+// one by now.
 func (t *table) source(p place) (merge.Source, error) {
 	ev := &t.event
 	key := ev.Key
@@ -86,6 +88,9 @@ func (t *table) source(p place) (merge.Source, error) {
 	if !ok {
 		return from, &debezium.Error{Reason: debezium.SchemaMismatch, Detail: fmt.Sprintf("the record has Debezium's placeholder for unavailable values in %s, "+
 			"and the table has no row of its key to take them from: set binlog_row_image=FULL", t.columnNames(ev.Unchanged))}
+	}
+	if err := t.certain(p, ev.Key); err != nil {
+		return from, err
 	}
 	return from, t.certain(p, key)
 }

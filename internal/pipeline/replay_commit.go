@@ -137,12 +137,10 @@ func (j *judge) fold(r *kgo.Record, batch *merge.Batch) error {
 	}
 	var from merge.Source
 	if ev.Unchanged != nil {
-		key := ev.Key
-		if ev.OldKey != nil {
-			key = ev.OldKey
-		}
 		var ok bool
-		from, ok = j.table.Source(batch, key, false)
+		if from, ok = j.table.Source(batch, ev.Key, false); !ok && ev.OldKey != nil { // As the pipeline has it.
+			from, ok = j.table.Source(batch, ev.OldKey, false)
+		}
 		invariant.Check(ok, "I4: the row is not there that offset %d keeps values of", r.Offset)
 	}
 	if ev.OldKey != nil {

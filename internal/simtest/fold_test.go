@@ -134,6 +134,9 @@ func (f folding) keep(t *truth, l *logged) {
 		}
 	}
 	inDoubt, ever := t.doubts[doubtOf(l, key)]
+	if lost, once := t.doubts[doubtOf(l, l.key)]; once { // The move may be one that was set aside before.
+		inDoubt, ever = inDoubt || lost, true
+	}
 	_, aside := f.aside[at]
 	may := !own || ever
 	switch {
