@@ -2,6 +2,7 @@ package simtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,27 +18,58 @@ type mutation struct {
 	flags []string // What makes the simulation meet the place often.
 }
 
+// edit is one place. MUTATED in what is written there is whether the mutation is the one that is tried: all of them are built
+// together, since building takes longer than noticing. An edit stands on what those before it have left.
 type edit struct {
 	file     string // Below internal/.
 	old, new string // old stands in the file exactly once.
 }
 
-// mutationSeeds is within how many seeds each mutation is noticed.
-const mutationSeeds = "200"
+const (
+	// mutationSeeds is within how many seeds each mutation is noticed.
+	mutationSeeds = "200"
+	// soundSeeds is how many seeds the program passes that has all mutations built in, and tries none.
+	soundSeeds = "20"
+	// mutationVariable names the mutation that is tried.
+	mutationVariable = "CDCD_MUTATION"
+)
 
-// The simulation is only worth something if it fails for a program that is wrong. Each case builds the simulation with
-// a place of the program changed (go test -overlay), and expects an assertion to fail.
+// switches is a file of each package that has a mutation.
+const switches = `package %s
+
+import "os"
+
+var tried = os.Getenv(%q)
+
+func mutated(name string) bool { return tried == name }
+
+func one(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+`
+
+// The simulation is only worth something if it fails for a program that is wrong. The program is built with places of it changed
+// (go test -overlay), and each case expects an assertion to fail.
 func TestSimulationCatchesMutations(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds the simulation anew for each mutation")
+		t.Skip("builds the simulation anew")
 	}
 	if inBubbles() {
 		t.Skip("is run by the test without the build tag")
 	}
+	binary := build(t, "-overlay", mutate(t, mutations()))
+	args := []string{"-test.failfast", "-seed", "1", "-seeds"}
+	if out, failed := run(t, binary, append(args, soundSeeds)); failed {
+		t.Fatalf("the simulation fails without a mutation:\n%s", out)
+	}
 	for _, m := range mutations() {
 		t.Run(m.name, func(t *testing.T) {
+			t.Setenv(mutationVariable, m.name)
 			began := time.Now()
-			out, failed := mutate(t, m)
+			out, failed := run(t, binary, append(append(args, mutationSeeds), m.flags...))
 			complaint := complaint(out)
 			switch {
 			case !failed:
@@ -50,31 +82,36 @@ func TestSimulationCatchesMutations(t *testing.T) {
 	}
 }
 
-// mutate runs the simulation on the mutated program.
-func mutate(t *testing.T, m mutation) (out string, failed bool) {
+// mutate writes the mutated files, and returns the overlay that puts them in place of the program's.
+func mutate(t *testing.T, mutations []mutation) string {
 	t.Helper()
-	dir, texts := t.TempDir(), map[string]string{}
-	for _, e := range m.edits {
-		original, err := filepath.Abs(filepath.Join("..", e.file))
+	texts := map[string]string{}
+	for _, m := range mutations {
+		for _, e := range m.edits {
+			original := filepath.Join("..", e.file)
+			if texts[original] == "" {
+				text, err := os.ReadFile(original)
+				if err != nil {
+					t.Fatal(err)
+				}
+				texts[original] = string(text)
+			}
+			if n := strings.Count(texts[original], e.old); n != 1 {
+				t.Fatalf("%s: %s has %q %d times, want once: bring the mutation up to date", m.name, e.file, e.old, n)
+			}
+			texts[original] = strings.Replace(texts[original], e.old, strings.ReplaceAll(e.new, "MUTATED", fmt.Sprintf("mutated(%q)", m.name)), 1)
+			dir := filepath.Dir(original)
+			texts[filepath.Join(dir, "mutated.go")] = fmt.Sprintf(switches, filepath.Base(dir), mutationVariable)
+		}
+	}
+	dir, replace := t.TempDir(), map[string]string{}
+	for original, text := range texts {
+		path, err := filepath.Abs(original)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if texts[original] == "" {
-			text, err := os.ReadFile(original)
-			if err != nil {
-				t.Fatal(err)
-			}
-			texts[original] = string(text)
-		}
-		if n := strings.Count(texts[original], e.old); n != 1 {
-			t.Fatalf("%s has %q %d times, want once: bring the mutation up to date", e.file, e.old, n)
-		}
-		texts[original] = strings.Replace(texts[original], e.old, e.new, 1)
-	}
-	replace := map[string]string{}
-	for original, text := range texts {
-		replace[original] = filepath.Join(dir, filepath.Base(original))
-		if err := os.WriteFile(replace[original], []byte(text), 0o600); err != nil {
+		replace[path] = filepath.Join(dir, fmt.Sprint(len(replace), ".go"))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +123,7 @@ func mutate(t *testing.T, m mutation) (out string, failed bool) {
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return run(t, build(t, "-overlay", file), append([]string{"-test.failfast", "-seed", "1", "-seeds", mutationSeeds}, m.flags...))
+	return file
 }
 
 // complaint returns the line that says what a failed simulation saw: an assertion of its own, or of the program.
