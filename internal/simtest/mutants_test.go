@@ -95,6 +95,7 @@ func protocolMutations() []mutation {
 		{
 			name:  "the bookmark moves a record too little",
 			edits: []edit{{"pipeline/batch.go", "Next: f.Next + one(", "Next: f.Next - one(MUTATED) + one("}},
+			flags: []string{"-lone"},
 		},
 	}
 }
