@@ -46,8 +46,9 @@ type Decoder struct {
 	flat             bool      // The last record without a telling schema was flattened.
 	undecided        bool      // Nothing tells whether the record is flattened.
 	rest             rest
-	headers          *Decoder // Reads headers of JsonConverter, once there was one.
-	keyEchoed        bool     // The last record key has repeated the row's, and was not decoded.
+	headers          *Decoder   // Reads headers of JsonConverter, once there was one.
+	forms            []*keyForm // Of record keys, the most recently met first.
+	keyEchoed        bool       // The last record key has repeated the row's, and was not decoded.
 	rowKey, eventKey []byte
 	loose            bool // With configured identifier columns: the last record key has another field than these, or none.
 }

@@ -82,7 +82,9 @@ type frame struct {
 	json bool // There is none: the text is JSON.
 	ref  SchemaRef
 	body []byte
-	zlib bool // The body is compressed.
+
+	zlib   bool // The body is compressed.
+	header bool // The frame stands in a header.
 }
 
 // framed reads the frame of a key or a value: the record's header goes before its first bytes.
@@ -101,7 +103,7 @@ func (d *Decoder) framed(text []byte, key bool) (frame, *Error) {
 			if err == nil && len(f.body) > 0 {
 				err = errorf(ShortFrame, "the header %s has %d bytes too many", name, len(f.body))
 			}
-			f.body = text
+			f.body, f.header = text, true
 			return f, err
 		}
 	}
