@@ -29,7 +29,8 @@ type Bookmark struct {
 // Topic is a position in one topic.
 type Topic struct {
 	Name       string      `json:"name"`
-	ID         string      `json:"id"` // Kafka's topic id (a UUID); empty if the broker has none.
+	ID         string      `json:"id"`            // Kafka's topic id (a UUID); empty if the broker has none.
+	Key        *Key        `json:"key,omitempty"` // Nil: nothing is known of its keys. What it points to is never changed.
 	Partitions []Partition `json:"partitions"`
 }
 
@@ -143,6 +144,15 @@ func (b *Bookmark) Set(topic, id string, p Partition) {
 	t.Partitions = slices.Insert(t.Partitions, j, p)
 }
 
+// SetKey sets what is known of the keys of a topic that b has.
+func (b *Bookmark) SetKey(topic string, k *Key) {
+	for i := range b.Topics {
+		if b.Topics[i].Name == topic {
+			b.Topics[i].Key = k
+		}
+	}
+}
+
 // MovedBack names the first partition in which b stands before from, or is missing (I3). It returns "" if there is none.
 func (b Bookmark) MovedBack(from Bookmark) string {
 	for _, t := range from.Topics {
@@ -170,6 +180,9 @@ func (b Bookmark) check() error {
 		}
 		if i > 0 && b.Topics[i-1].Name == t.Name {
 			return fmt.Errorf("parse bookmark: topic %s twice", t.Name)
+		}
+		if err := t.Key.check(); err != nil {
+			return fmt.Errorf("parse bookmark: %s: %w", t.Name, err)
 		}
 		for j, p := range t.Partitions {
 			if p.Partition < 0 || p.Next < 0 || p.Epoch < -1 {

@@ -12,6 +12,10 @@ const example = `{"v":1,"cluster":"abc","topics":[` +
 	`{"name":"shop.salesdb.customer","id":"x","partitions":[{"p":0,"next":123,"epoch":4},{"p":1,"next":0,"epoch":-1}]},` +
 	`{"name":"shop.salesdb.orders","id":"","partitions":[{"p":0,"next":9223372036854775807,"epoch":0}]}]}`
 
+const withKeys = `{"v":1,"cluster":"abc","topics":[` +
+	`{"name":"a","id":"x","key":{"form":"confluent:42","since":1690000000000,"until":1690000100000},"partitions":[{"p":0,"next":123,"epoch":4}]},` +
+	`{"name":"b","id":"","key":{"form":"schema:0123456789abcdef","since":0,"until":0,"was":"json:fedcba9876543210"},"partitions":[]}]}`
+
 func position(topic string, partition int32, next int64) Bookmark {
 	var b Bookmark
 	b.Set(topic, "", Partition{Partition: partition, Next: next, Epoch: -1})
@@ -19,7 +23,7 @@ func position(topic string, partition int32, next int64) Bookmark {
 }
 
 func TestParseAndStringAreInverse(t *testing.T) {
-	for _, text := range []string{example, `{"v":1,"cluster":"","topics":[]}`, `{"v":1,"cluster":"c","topics":[{"name":"t","id":"","partitions":[]}]}`} {
+	for _, text := range []string{example, withKeys, `{"v":1,"cluster":"","topics":[]}`, `{"v":1,"cluster":"c","topics":[{"name":"t","id":"","partitions":[]}]}`} {
 		b, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
@@ -77,6 +81,11 @@ func TestParseRefusesWhatItDoesNotFullyUnderstand(t *testing.T) {
 		"negative offset":      topic(`{"p":0,"next":-1,"epoch":0}`),
 		"epoch below -1":       topic(`{"p":0,"next":1,"epoch":-2}`),
 		"offset too large":     topic(`{"p":0,"next":9223372036854775808,"epoch":0}`),
+		"key without a form":   strings.Replace(withKeys, "confluent:42", "", 1),
+		"key of a long form":   strings.Replace(withKeys, "confluent:42", strings.Repeat("x", 129), 1),
+		"key from before 1970": strings.Replace(withKeys, `"since":0`, `"since":-1`, 1),
+		"key until before":     strings.Replace(withKeys, "1690000100000", "1", 1),
+		"unknown key member":   strings.Replace(withKeys, `"was"`, `"is"`, 1),
 		"fractional offset":    topic(`{"p":0,"next":1.5,"epoch":0}`),
 	} {
 		if b, err := Parse(text); err == nil {
@@ -120,6 +129,27 @@ func TestSetAndLookUp(t *testing.T) {
 	}
 }
 
+// What is known of keys is a part of the bookmark, but no position: it goes with the rows wherever they go.
+func TestKeysAreNoPosition(t *testing.T) {
+	b := position("t", 0, 5)
+	c := b.Clone()
+	c.SetKey("t", &Key{Form: "confluent:42", Since: 7, Until: 8})
+	c.SetKey("missing", &Key{Form: "confluent:42"})
+	if b.Equal(c) || b.Topics[0].Key != nil || len(c.Topics) != 1 {
+		t.Errorf("%s became %s", b, c)
+	}
+	if moved := b.MovedBack(c); moved != "" {
+		t.Errorf("moved back: %s", moved)
+	}
+	c.Set("t", "id", Partition{Partition: 0, Next: 6})
+	if c.Topics[0].Key == nil {
+		t.Error("a moved position has lost its key")
+	}
+	if c.SetKey("t", nil); !c.Equal(Bookmark{Topics: []Topic{{Name: "t", ID: "id", Partitions: []Partition{{0, 6, 0}}}}}) {
+		t.Errorf("got %s", c)
+	}
+}
+
 func TestCloneSharesNothing(t *testing.T) {
 	b := position("t", 0, 1)
 	c := b.Clone()
@@ -159,6 +189,7 @@ func TestMovedBack(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(example)
+	f.Add(withKeys)
 	f.Add(`{"v":1,"cluster":"","topics":[{"name":"\u0000","id":"","partitions":null}]}`)
 	f.Add(`{"v":1}`)
 	f.Add(`{"v":2}`)
