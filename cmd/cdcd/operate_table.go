@@ -12,11 +12,24 @@ import (
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
-type tableResume struct{ operateFlags }
+type tableResume struct {
+	operateFlags
+
+	AcceptDisorder bool `help:"Apply an event of another key form although later events of its key may have been applied: the form is learned anew."`
+}
 
 // Run makes a halted table try again, and ends a pause.
 func (o tableResume) Run(c *console) error {
-	return o.operate(c, sink.OperationResume, stay)
+	if !o.AcceptDisorder {
+		return o.operate(c, sink.OperationResume, stay)
+	}
+	return o.operate(c, sink.OperationResume, func(_ context.Context, op *operator, at sink.Standing) (sink.Decision, error) {
+		to := at.Bookmark.Clone()
+		for _, topic := range op.table.Topics {
+			to.SetKey(topic, nil)
+		}
+		return sink.Decision{Bookmark: to}, at.Resumable()
+	})
 }
 
 type tablePause struct{ operateFlags }
@@ -76,10 +89,23 @@ func (o *operator) rewindOffsets(ctx context.Context, at sink.Standing, back []o
 		}
 		to.Set(b.topic, "", bookmark.Partition{Partition: b.partition, Next: b.next, Epoch: -1})
 	}
+	forgetKeys(&to, back)
 	if _, err := o.kafka.Locate(ctx, o.table.Topics, to); err != nil {
 		return sink.Decision{}, fmt.Errorf("find these offsets: %w", err)
 	}
 	return sink.Decision{Bookmark: to}, nil
+}
+
+// forgetKeys makes the form of a topic's keys be learned anew where all its partitions go back. Where only some do it stays: an event of
+// an earlier form would be applied over later ones, which are not read again, and halts the table.
+func forgetKeys(to *bookmark.Bookmark, back []offset) {
+	for _, t := range to.Topics {
+		if !slices.ContainsFunc(t.Partitions, func(p bookmark.Partition) bool {
+			return p.Next > 0 && !slices.ContainsFunc(back, func(o offset) bool { return o.topic == t.Name && o.partition == p.Partition })
+		}) {
+			to.SetKey(t.Name, nil)
+		}
+	}
 }
 
 // offset is a position that an operator names.

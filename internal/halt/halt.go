@@ -31,7 +31,7 @@ const (
 	AnotherWriter    Reason = "another_writer"     // A bounded run met a second writer.
 	TruncateRefused  Reason = "truncate_refused"   // A TRUNCATE arrived that no policy allows to apply.
 	RecordOverBudget Reason = "record_over_budget" // One record alone exceeds memory.batches.
-	KeyUnordered     Reason = "key_unordered"      // The configured key does not decide a record's partition (I13).
+	KeyUnordered     Reason = "key_unordered"      // Two events of one key may stand in two partitions, in no known order (I13).
 	Paused           Reason = "paused"             // An operator paused the table.
 )
 

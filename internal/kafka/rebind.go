@@ -62,6 +62,9 @@ func (c *Client) Rebind(ctx context.Context, topics []string, from bookmark.Book
 		for _, begin := range now.Partitions {
 			to.Set(now.Name, now.ID, s.bind(from, now.Name, begin, origin, other))
 		}
+		if !other || origin == Keep {
+			to.SetKey(now.Name, was.Key)
+		}
 	}
 	return to, waiting, nil
 }

@@ -6,61 +6,92 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/cdcd-project/cdcd/internal/bookmark"
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/kafka"
-	"github.com/cdcd-project/cdcd/internal/row"
 )
 
-// barrier keeps the events of one key in their order where the type of a key column widens (I13). A record key that carries its schema
-// has other bytes from then on, and so may hash to another partition: the key's new events can be read long before its old
-// ones, which wait elsewhere.
+// barrier keeps the events of one key in their order where the form of a topic's record keys changes (I13): what surrounds the values in
+// their bytes, such as an embedded schema, or the id of one in a registry. The same key has other bytes from then on, and so may hash
+// to another partition: its new events can be read long before its old ones, which wait elsewhere.
 //
-// A partition is held before its first record that asks for the wider key. When each of the others is held as well, or has been read
-// to the end that it had when the barrier was met, all old events are applied, and the held partitions are read on. Until
-// then the table's key is what it was: whoever starts in between meets the barrier again.
+// A partition is held before its first event of another form than the topic's. When each of the others is held as well, or has been read
+// to the end that it had after the last one was held, all events of the topic's form are applied. The held event with the smallest record
+// time then tells the next form (adopt), and the held partitions are read on; whatever has yet another form meets the next barrier.
+// A topic of which no form is known begins with one: the first event of each partition is looked at.
+//
+// The form stands in the bookmark, and so moves with the rows: whoever starts in between meets the barrier again. It waits for what
+// stands in the log; what a producer delivers later is told by its record time, and halts the table. Partitions that were
+// read ahead into the next but one form are told in the same way.
 type barrier struct {
-	held map[partition]bool
-	ends map[string]kafka.Ends // When the barrier was met.
+	held  map[int32]held  // By partition.
+	ends  map[int32]int64 // After the last partition was held; nil: not asked yet.
+	retry time.Time       // The brokers could not tell where partitions end: they are not asked before this time.
+}
+
+// held is an event that waits.
+type held struct {
+	place
+
+	key eventKey
+}
+
+// eventKey is what counts of an event's record besides its change.
+type eventKey struct {
+	form  string
+	time  int64 // The record's, in Unix milliseconds.
+	clock bool  // The time is the broker's: when the record arrived, not when it was made.
 }
 
 // errHeld says that the record at hand is not to be applied yet.
 var errHeld = errors.New("the partition is held")
 
-// widensKey reports whether a wider schema changes the type of a column that identifies rows.
-func (t *table) widensKey(change *debezium.SchemaChange) bool {
-	return t.sink != nil && widensKey(t.sink.Schema(), change.Want)
+// keyOf returns what is known of the form of a topic's keys; nil: it does not matter. That is so in one partition, and for a changelog,
+// whose rows tell where their events stand.
+func (t *table) keyOf(topic string) *bookmark.Key {
+	at, _ := t.position.Topic(topic)
+	switch {
+	case len(at.Partitions) < 2 || t.o.Decoder.Changelog:
+		return nil
+	case at.Key == nil:
+		return &bookmark.Key{}
+	}
+	return at.Key
 }
 
-func widensKey(have, want *row.Schema) bool {
-	for _, i := range want.Key {
-		c := want.Columns[i]
-		if j := have.Index(c.Name); j >= 0 && have.Columns[j].Type != c.Type {
-			return true
-		}
+// inForm reports whether the record at p, which was decoded, has the form of its topic's keys, or none. Otherwise its partition is held.
+func (t *table) inForm(p place, r *kgo.Record) bool {
+	if p.key == nil || t.event.Ignored != "" && t.event.Ignored != debezium.RuleTombstone {
+		return true
 	}
+	form := t.decoder.KeyForm()
+	if form == "" {
+		return true
+	}
+	key := eventKey{form: form, time: max(r.Timestamp.UnixMilli(), 0), clock: r.Attrs.TimestampType() == 1}
+	if form == p.key.Form {
+		p.progress.form, p.progress.latest = form, max(p.progress.latest, key.time)
+		return true
+	}
+	if t.barriers[p.topic] == nil {
+		t.barriers[p.topic] = &barrier{held: map[int32]held{}}
+	}
+	b := t.barriers[p.topic]
+	b.held[p.before.Partition], b.ends = held{p, key}, nil
+	t.position.Set(p.topic, "", p.before)
+	t.log.Info("held partition", "topic", p.topic, "partition", p.before.Partition, "offset", p.before.Next, "form", form, "topic_form", p.key.Form)
 	return false
 }
 
-// hold holds the partition of the record at p, unless all others have been read as far as they must be.
-func (t *table) hold(ctx context.Context, p place, change *debezium.SchemaChange) error {
-	if t.passed || t.partitions() < 2 || !t.widensKey(change) {
-		return nil
-	}
-	if t.barrier == nil {
-		ends, err := t.d.askEnds(ctx, t.o.Topics)
-		if err != nil {
-			return fmt.Errorf("hold partition %s/%d: %w", p.topic, p.before.Partition, err)
-		}
-		t.barrier = &barrier{held: map[partition]bool{}, ends: ends}
-	}
-	t.barrier.held[partition{p.topic, p.before.Partition}] = true
-	t.position.Set(p.topic, "", p.before)
-	t.log.Info("held partition", "topic", p.topic, "partition", p.before.Partition, "offset", p.before.Next, "detail", change.Detail)
-	return errHeld
-}
-
 func (t *table) isHeld(topic string, number int32) bool {
-	return t.barrier != nil && t.barrier.held[partition{topic, number}]
+	b := t.barriers[topic]
+	if b == nil {
+		return false
+	}
+	_, ok := b.held[number]
+	return ok
 }
 
 func (t *table) partitions() int {
@@ -72,31 +103,71 @@ func (t *table) partitions() int {
 	return n
 }
 
-// pass reads the held partitions on when all others have been read as far as they must be. idle says that the last poll brought nothing.
+// pass reads the held partitions of a topic on when all its others have been read as far as they must be. idle says that the last poll
+// brought nothing.
 func (t *table) pass(ctx context.Context, idle bool) error {
-	if t.barrier == nil {
-		return nil
+	passed := false
+	for _, topic := range t.o.Topics {
+		b := t.barriers[topic]
+		if b == nil {
+			continue
+		}
+		drained, err := t.drained(ctx, topic, b, idle)
+		if err != nil {
+			if b.retry.IsZero() {
+				t.log.Warn("left partitions held", "topic", topic, "partitions", len(b.held), "err", err)
+			}
+			b.retry = time.Now().Add(askInterval)
+		}
+		if !drained {
+			continue
+		}
+		if err := t.adopt(ctx, topic, b); err != nil {
+			return err
+		}
+		delete(t.barriers, topic)
+		passed = true
+	}
+	if passed {
+		t.sub.Close() // It has gone on from the held partitions.
+		t.sub = t.d.o.Kafka.Subscribe(t.o.Sink.Name, t.position, t.o.Topics...)
+	}
+	return nil
+}
+
+// drained reports whether each partition of a topic is held, or has been read as far as it must be.
+func (t *table) drained(ctx context.Context, name string, b *barrier, idle bool) (bool, error) {
+	if time.Now().Before(b.retry) {
+		return false, nil
+	}
+	topic, _ := t.position.Topic(name)
+	if b.ends == nil && len(b.held) < len(topic.Partitions) {
+		ends, err := t.d.askEnds(ctx, []string{name})
+		if err != nil {
+			return false, err
+		}
+		b.ends = stableEnds(ends[name])
 	}
 	ask := idle || time.Since(t.asked) >= askInterval
-	for _, name := range t.o.Topics {
-		topic, _ := t.position.Topic(name)
-		for _, at := range topic.Partitions {
-			if t.isHeld(name, at.Partition) {
-				continue
-			}
-			end, ok := t.barrier.ends[name].Partitions[at.Partition]
-			if !ok {
-				return fmt.Errorf("pass barrier: the end of %s/%d is unknown", name, at.Partition)
-			}
-			reached, err := t.reach(ctx, name, at, end.Stable, ask)
-			if err != nil || !reached {
-				return err
-			}
+	for _, at := range topic.Partitions {
+		if t.isHeld(name, at.Partition) {
+			continue
+		}
+		end, ok := b.ends[at.Partition]
+		if !ok {
+			return false, fmt.Errorf("the end of %s/%d is unknown", name, at.Partition)
+		}
+		if reached, err := t.reach(ctx, name, at, end, ask); err != nil || !reached {
+			return false, err
 		}
 	}
-	t.log.Info("read held partitions on", "partitions", len(t.barrier.held))
-	t.barrier, t.passed = nil, true
-	t.sub.Close() // It has gone on from the held partitions.
-	t.sub = t.d.o.Kafka.Subscribe(t.o.Sink.Name, t.position, t.o.Topics...)
-	return nil
+	return true, nil
+}
+
+func stableEnds(ends kafka.Ends) map[int32]int64 {
+	out := map[int32]int64{}
+	for p, end := range ends.Partitions {
+		out[p] = end.Stable
+	}
+	return out
 }

@@ -57,9 +57,10 @@ func (t *table) addFetch(ctx context.Context, f kafka.Fetch) error {
 	if f.Next <= at.Next {
 		return nil // The position has moved over offsets without records already.
 	}
+	key := t.keyOf(f.Topic)
 	for _, r := range f.Records {
 		at.Next = r.Offset
-		if err := t.apply(ctx, place{f.Topic, at, pr}, r); errors.Is(err, errHeld) {
+		if err := t.apply(ctx, place{f.Topic, at, pr, key}, r); errors.Is(err, errHeld) {
 			return nil
 		} else if err != nil {
 			return err
@@ -79,11 +80,12 @@ func (t *table) progressOf(topic string, number int32) *progress {
 	return t.progress[key]
 }
 
-// place is where a record stands: the position before it, and the progress of its partition.
+// place is where a record stands: the position before it, the progress of its partition, and what is known of its topic's keys.
 type place struct {
 	topic    string
 	before   bookmark.Partition
 	progress *progress
+	key      *bookmark.Key // Nil: their form does not matter.
 }
 
 func (t *table) account() {
@@ -107,12 +109,6 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 	}
 	for schemas := 0; ; schemas++ {
 		err := t.decode(r)
-		if err == nil && t.event.Op == debezium.Truncate && t.event.Ignored == "" {
-			return t.truncate(ctx, p, r)
-		}
-		if err == nil {
-			return t.fold(ctx, p, r)
-		}
 		if needed, ok := errors.AsType[*debezium.SchemaNeeded](err); ok {
 			if err := t.learn(ctx, p, needed); err != nil {
 				return err
@@ -121,14 +117,24 @@ func (t *table) apply(ctx context.Context, p place, r *kgo.Record) error {
 			continue
 		}
 		change, ok := errors.AsType[*debezium.SchemaChange](err)
-		if !ok || !change.Lossless || schemas == schemasMax {
+		if err != nil && (!ok || !change.Lossless || schemas == schemasMax) {
 			return t.reject(ctx, p, r, err)
 		}
-		if err := t.hold(ctx, p, change); err != nil {
-			return err
+		if !t.inForm(p, r) {
+			if err == nil {
+				t.dropRow()
+			}
+			return errHeld
 		}
-		if err := t.evolve(ctx, p, change); err != nil {
-			return err
+		switch {
+		case err != nil:
+			if err := t.evolve(ctx, p, change); err != nil {
+				return err
+			}
+		case t.event.Op == debezium.Truncate && t.event.Ignored == "":
+			return t.truncate(ctx, p, r)
+		default:
+			return t.fold(ctx, p, r)
 		}
 	}
 }
@@ -220,6 +226,10 @@ func (t *table) refuse(ctx context.Context, p place, err error) error {
 		reason, hint = halt.KeyUnordered, hintUnordered
 		label = string(reason)
 	}
+	if errors.Is(err, errDisorder) {
+		reason, hint = halt.KeyUnordered, hintDisorder
+		label = string(reason)
+	}
 	if errors.Is(err, errTruncate) {
 		reason, hint = t.truncateHalt(hint)
 		label = string(reason)
@@ -271,7 +281,6 @@ func (t *table) evolve(ctx context.Context, p place, change *debezium.SchemaChan
 	if err := t.commit(ctx); err != nil {
 		return err
 	}
-	t.passed = t.passed && !t.widensKey(change) // Each wider key has a barrier of its own.
 	if err := t.sink.Evolve(change.Want); err != nil {
 		return err
 	}

@@ -80,9 +80,16 @@ func (j *judge) disorder(r *kgo.Record) string {
 	case len(j.o.Table.Decoder.Key) > 0:
 		return "the table's key is configured, and the record's key decides about its partition"
 	}
-	own, err := debezium.NewDecoder(j.o.Table.Decoder).KeyTable(recordOf(r))
-	if err == nil && own != nil && widensKey(own, j.table.Schema()) {
-		return "a column of the table's key was widened since"
+	at, _ := j.mark.Topic(r.Topic)
+	form := j.decoder.KeyFormOf(recordOf(r))
+	switch {
+	case form == "":
+	case at.Key == nil:
+		return "the form of the topic's keys is not known yet"
+	case form != at.Key.Form:
+		return "its key has the form " + form + ", and by now keys have the form " + at.Key.Form
+	case at.Key.Was != "" && r.Timestamp.UnixMilli() < at.Key.Since:
+		return "keys have had another form since, up to " + instant(at.Key.Since)
 	}
 	return ""
 }

@@ -21,7 +21,7 @@ const (
 	idleWait = time.Minute
 	// boundedWait is how long polling waits in a bounded run, which wants to know whether it has reached its end.
 	boundedWait = 200 * time.Millisecond
-	// askInterval is how often a bounded run asks about the end while records still come.
+	// askInterval is how often a bounded run, or a barrier, asks about ends while records still come.
 	askInterval = time.Second
 )
 
@@ -32,6 +32,9 @@ func (t *table) untilDue() time.Duration {
 		if wait = time.Until(t.first.Add(t.o.CommitInterval)); wait <= 0 {
 			wait = behindWait
 		}
+	}
+	if len(t.barriers) > 0 {
+		wait = min(wait, askInterval)
 	}
 	if t.d.o.Bounded {
 		wait = min(wait, boundedWait)
@@ -104,6 +107,7 @@ func (t *table) commit(ctx context.Context) error {
 // send commits a change of so many changes, with the position it stands for. What was set aside before that was committed.
 func (t *table) send(ctx context.Context, change sink.Change, changes int64) error {
 	invariant.Check(t.quarantine.empty(), "I6: the bookmark of %s would move over bad records that are nowhere", t.o.Sink.Name)
+	t.noteKeys()
 	change.Bookmark, change.ValidThroughMs = t.position.Clone(), t.validThrough()
 	if t.start != "" {
 		change.Summary = map[string]string{sink.KeyStart: t.start}

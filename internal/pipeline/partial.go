@@ -37,7 +37,8 @@ func (t *table) foldUnusual(p place) error {
 
 // dropRow takes the row of the event at hand, which is not folded, out of the batch.
 func (t *table) dropRow() {
-	if rows := t.batch.Rows(); t.event.IsUpsert() {
+	if t.event.IsUpsert() {
+		rows := t.batch.Rows()
 		rows.Truncate(rows.Len() - 1)
 	}
 }

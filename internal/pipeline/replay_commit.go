@@ -42,8 +42,6 @@ func (j *judge) decode(ctx context.Context, r *kgo.Record, evolve bool) error {
 		switch {
 		case !ok || !change.Lossless || schemas == schemasMax:
 			return err
-		case evolve && !j.o.AcceptDisorder && widensKey(j.table.Schema(), change.Want) && j.partitions() > 1:
-			return fmt.Errorf("it widens a column of the table's key, which needs a barrier (I13): %w", err)
 		case evolve:
 			if err := j.table.Evolve(change.Want); err != nil {
 				return err

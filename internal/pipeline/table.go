@@ -58,16 +58,15 @@ type session struct {
 	base     bookmark.Bookmark // Where position stood at the last commit, or when the table was opened.
 	end      bookmark.Bookmark // The end offsets when the table was opened.
 	progress map[partition]*progress
-	barrier  *barrier  // nil: nothing is held.
-	passed   bool      // The next change of the key's types may be applied.
-	paired   bool      // The last event deletes a row whose create under another key is to follow: it may keep values of that row.
-	written  int64     // Bytes of the open batch's rows that were handed to the draft.
-	first    time.Time // When the open batch got its first record.
-	last     time.Time // When the table was last committed, or opened.
-	looked   time.Time // When a quiet table was last looked at.
-	changed  bool      // Somebody else has changed the table since it was last committed, or opened.
-	asked    time.Time // When the brokers were last asked whether records wait before the ends of partitions.
-	start    string    // "earliest" if the first start was allowed to be incomplete.
+	barriers map[string]*barrier // By topic: where partitions are held.
+	paired   bool                // The last event deletes a row whose create under another key is to follow: it may keep values of that row.
+	written  int64               // Bytes of the open batch's rows that were handed to the draft.
+	first    time.Time           // When the open batch got its first record.
+	last     time.Time           // When the table was last committed, or opened.
+	looked   time.Time           // When a quiet table was last looked at.
+	changed  bool                // Somebody else has changed the table since it was last committed, or opened.
+	asked    time.Time           // When the brokers were last asked whether records wait before the ends of partitions.
+	start    string              // "earliest" if the first start was allowed to be incomplete.
 }
 
 type partition struct {
@@ -80,6 +79,9 @@ type progress struct {
 	high     int64 // The high watermark that came with the last records.
 	sourceMs int64 // Source time of the last event, in Unix milliseconds; 0 before the first.
 	asked    int64 // Where the position stood when a hole was last looked for; -1 before.
+
+	form   string // Of the key of the last event; "": none was looked at.
+	latest int64  // The latest record time of the events whose form was looked at, in Unix milliseconds.
 }
 
 func (d *daemon) newTable(o Table) *table {
@@ -225,7 +227,7 @@ func (t *table) resume(ctx, work context.Context) error {
 	decoding := t.o.Decoder
 	decoding.Partial = true // source finds the values that are not there.
 	t.session = session{
-		decoder: debezium.NewDecoder(decoding), unknown: unknownNames{counter: t.d.metrics.unknownTypes.WithLabelValues(t.o.Sink.Name)}, progress: map[partition]*progress{}, last: time.Now(),
+		decoder: debezium.NewDecoder(decoding), unknown: unknownNames{counter: t.d.metrics.unknownTypes.WithLabelValues(t.o.Sink.Name)}, progress: map[partition]*progress{}, barriers: map[string]*barrier{}, last: time.Now(),
 	}
 	opened, err := t.d.o.Sink.Open(work, t.o.Sink)
 	switch {
