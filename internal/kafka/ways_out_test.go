@@ -160,8 +160,13 @@ func TestRebindBindsToTheTopicsThatAreThere(t *testing.T) {
 			if test.prepare != nil {
 				test.prepare(t, cluster, newProducer(t, cluster))
 			}
+			from.SetKey("shop", &bookmark.Key{Form: "confluent:42"})
 			to, waiting, err := c.Rebind(t.Context(), []string{"shop"}, from, test.origin)
 			must(t, err)
+			other := test.cluster != "" || strings.Contains(test.name, "recreated")
+			if shop, _ := to.Topic("shop"); (shop.Key == nil) != (other && test.origin != Keep) {
+				t.Errorf("the form of its keys is %v", shop.Key)
+			}
 			if nexts(to) != test.want || len(waiting) != test.waiting {
 				t.Errorf("goes on at %s, want %s; records wait in %q, want %d partitions", nexts(to), test.want, waiting, test.waiting)
 			}
