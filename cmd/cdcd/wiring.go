@@ -99,7 +99,7 @@ func pipelineTables(c *config.Config) []pipeline.Table {
 				Quarantine: t.OnBadRecord == "quarantine", QuarantineConflicts: t.OnSchemaConflict == "quarantine",
 				Max: int64(t.BadRecordLimit.Records), Percent: int64(t.BadRecordLimit.Percent),
 			},
-			CommitInterval: t.CommitInterval.Duration, CommitBytes: int64(t.CommitBytes), FromEarliest: t.Start == "earliest",
+			CommitInterval: t.CommitInterval.Duration, CommitBytes: int64(t.CommitBytes), FromEarliest: t.Start == "earliest", DisjointKeys: t.DisjointKeys,
 		})
 	}
 	return out

@@ -95,6 +95,7 @@ type TableOptions struct {
 	Format           string              `toml:"format"`             // "auto", "json", "avro-confluent" or "avro-glue".
 	KeyFormat        string              `toml:"key_format"`         // The same of record keys; "": as format.
 	PlainAvro        bool                `toml:"plain_avro"`         // Whether Avro schemas may lack what Kafka Connect says of types.
+	DisjointKeys     bool                `toml:"disjoint_keys"`      // Whether no key comes from two of the source tables that a topic merges.
 	FormatVersion    int                 `toml:"format_version"`
 	TargetFileSize   Size                `toml:"target_file_size"`
 	Retain           Retain              `toml:"retain"`

@@ -12,7 +12,6 @@ func later(path string) (remedy string, ok bool) {
 	options := map[string]string{
 		"planning":       "remove it; every table is planned with its key index in memory",
 		"foreign_writes": "remove it; a table that another writer has changed is halted",
-		"disjoint_keys":  "remove it; one topic feeds one table",
 		"partition":      rows,
 		"sort":           rows,
 		"columns":        rows,

@@ -48,12 +48,12 @@ type eventKey struct {
 // errHeld says that the record at hand is not to be applied yet.
 var errHeld = errors.New("the partition is held")
 
-// keyOf returns what is known of the form of a topic's keys; nil: it does not matter. That is so in one partition, and for a changelog,
-// whose rows tell where their events stand.
+// keyOf returns what is known of the form of a topic's keys; nil: it does not matter. That is so in one partition, for keys that are
+// said to be disjoint, and for a changelog, whose rows tell where their events stand.
 func (t *table) keyOf(topic string) *bookmark.Key {
 	at, _ := t.position.Topic(topic)
 	switch {
-	case len(at.Partitions) < 2 || t.o.Decoder.Changelog:
+	case len(at.Partitions) < 2 || t.o.DisjointKeys || t.o.Decoder.Changelog:
 		return nil
 	case at.Key == nil:
 		return &bookmark.Key{}

@@ -80,6 +80,9 @@ func (j *judge) disorder(r *kgo.Record) string {
 	case len(j.o.Table.Decoder.Key) > 0:
 		return "the table's key is configured, and the record's key decides about its partition"
 	}
+	if j.o.Table.DisjointKeys {
+		return ""
+	}
 	at, _ := j.mark.Topic(r.Topic)
 	form := j.decoder.KeyFormOf(recordOf(r))
 	switch {

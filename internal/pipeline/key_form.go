@@ -16,7 +16,12 @@ const clockSkew = time.Second
 // errDisorder refuses an event that an event of its key, which came after it, may have overtaken.
 var errDisorder = errors.New("a later event of its key may have been applied (I13)")
 
-const hintDisorder = "cdcd table rewind TABLE -to-snapshot ID, to one from before the form changed, reads the events again in their order; the runbook names the other ways out."
+const hintDisorder = "cdcd table rewind TABLE -to-snapshot ID, to one from before the form changed, reads the events again in their order. If the topic merges " +
+	"several source tables, and no key comes from two of them, set disjoint_keys. The runbook names the other ways out."
+
+// formReturnsMax is how often, in one session, forms may come back: nobody changes a converter so often. Several sources do, and a barrier for
+// each of their events would take for ever.
+const formReturnsMax = 10
 
 // adopt makes the next form that of a topic, all of whose events of the form before are applied. Record times decide, as far as they can:
 // what they leave open halts the table.
@@ -34,11 +39,21 @@ func (t *table) adopt(ctx context.Context, topic string, b *barrier) error {
 		return t.refuse(ctx, next.place, fmt.Errorf("its key has the form %s, and was written at %s, although events of the form %s were applied, the first of %s: %w",
 			next.key.form, instant(next.key.time), key.Form, instant(key.Since), errDisorder))
 	}
+	if t.forms[next.key.form] {
+		t.returns++
+	}
+	if t.returns > formReturnsMax {
+		return t.refuse(ctx, next.place, fmt.Errorf("its key has the form %s, which takes turns with %s: several sources write to the topic: %w", next.key.form, key.Form, errDisorder))
+	}
 	if until > next.key.time+clockSkew.Milliseconds() {
 		return t.refuse(ctx, next.place, fmt.Errorf("its key has the form %s, and was written at %s, although events of the form %s up to %s were applied: %w",
 			next.key.form, instant(next.key.time), key.Form, instant(until), errDisorder))
 	}
 	t.position.SetKey(topic, &bookmark.Key{Form: next.key.form, Since: next.key.time, Until: max(until, next.key.time), Was: t.formBefore(topic, key)})
+	if t.forms == nil {
+		t.forms = map[string]bool{}
+	}
+	t.forms[next.key.form] = true
 	t.log.Info("read held partitions on", "topic", topic, "partitions", len(b.held), "form", next.key.form, "topic_form", key.Form)
 	return nil
 }

@@ -58,6 +58,7 @@ type Table struct {
 	CommitInterval time.Duration // An open batch is committed when its first record is this old.
 	CommitBytes    int64         // A batch is committed when its decoded rows and keys have come to this many bytes, written out or not.
 	BadRecords     BadRecords    // What becomes of records that cannot be applied.
+	DisjointKeys   bool          // No key comes from two sources that a topic merges: their keys may have forms of their own (I13).
 	FromEarliest   bool          // Whether a first start may begin where the log begins, complete or not.
 }
 

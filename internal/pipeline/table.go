@@ -67,6 +67,8 @@ type session struct {
 	changed  bool                // Somebody else has changed the table since it was last committed, or opened.
 	asked    time.Time           // When the brokers were last asked whether records wait before the ends of partitions.
 	start    string              // "earliest" if the first start was allowed to be incomplete.
+	forms    map[string]bool     // Of keys, that were adopted.
+	returns  int                 // How often one of them came back.
 }
 
 type partition struct {

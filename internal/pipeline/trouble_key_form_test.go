@@ -143,6 +143,7 @@ type keyWorld struct {
 	*world
 
 	s      *source
+	p      *process // The last that was started.
 	tables []pipeline.Table
 	change func(*pipeline.Options)
 }
@@ -179,7 +180,8 @@ func (k *keyWorld) readTo(partitions ...int32) bool {
 
 func (k *keyWorld) run() *process {
 	k.t.Helper()
-	return k.start(k.tables, k.change)
+	k.p = k.start(k.tables, k.change)
+	return k.p
 }
 
 // form returns what the table's bookmark tells of the keys of its topic.
