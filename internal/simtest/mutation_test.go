@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,9 @@ func mutate(t *testing.T, mutations []mutation) string {
 	t.Helper()
 	texts := map[string]string{}
 	for _, m := range mutations {
+		if !slices.ContainsFunc(m.edits, func(e edit) bool { return strings.Contains(e.new, "MUTATED") }) {
+			t.Fatalf("%s: nothing turns it on and off", m.name)
+		}
 		for _, e := range m.edits {
 			original := filepath.Join("..", e.file)
 			if texts[original] == "" {
