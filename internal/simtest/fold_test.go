@@ -78,6 +78,7 @@ func (f folding) apply(t *truth, l *logged) {
 	switch {
 	case l.bad:
 		t.setAside(f, l)
+		t.parted[l.key] = true
 	case l.truncate:
 		t.truncates++
 		clear(t.rows)

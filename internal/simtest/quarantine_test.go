@@ -16,8 +16,8 @@ import (
 )
 
 // spoil is a record that no table takes, of a topic of the plan's tables but s.sour, whose table halts. Where the brokers may compact the
-// topic no other record has its key: compaction would take it away, and it counts. Elsewhere it is an update of a row that updates before
-// and after it change as well.
+// topic no other record has its key: compaction would take it away, and it counts. Elsewhere it is an update or the delete of a row that
+// others change before and after it.
 func (d *database) spoil(topics []string) event {
 	d.fillers++
 	e := event{topic: topics[d.rng.IntN(len(topics))], value: fmt.Sprintf("bad %d \xff", d.rng.IntN(1000)), headers: spoiledHeaders()}
@@ -27,9 +27,17 @@ func (d *database) spoil(topics []string) event {
 	case "s.cart":
 		e.key = fmt.Sprintf(`{"k":"bad","n":%d}`, d.fillers)
 	case topicWide:
-		e.key = keyWide(int(d.zipf.Uint64()))
+		id := int(d.zipf.Uint64())
+		e.key = keyWide(id)
+		if d.rng.IntN(2) == 0 {
+			delete(d.wide, id)
+		}
 	case topicAvro:
-		e.key = keyAvro(int(d.zipf.Uint64()))
+		id := int(d.zipf.Uint64())
+		e.key = keyAvro(id)
+		if d.rng.IntN(2) == 0 {
+			delete(d.avro, id)
+		}
 		good := d.putAvro(1, d.newRow(), false).value
 		e.value = []string{e.value, good[:len(good)-1], framed(avroUnknownID, []byte(good[5:]))}[d.rng.IntN(3)]
 	default:
