@@ -13,13 +13,8 @@ import (
 	"github.com/cdcd-project/cdcd/internal/halt"
 	"github.com/cdcd-project/cdcd/internal/invariant"
 	"github.com/cdcd-project/cdcd/internal/kafka"
-	"github.com/cdcd-project/cdcd/internal/row"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
-
-// chunkBytes is when the rows of the open chunk are written to the open data file: small enough to bound memory,
-// large enough that columns compress.
-const chunkBytes = 8 << 20
 
 // add folds the fetched records into the open batch, and writes chunks of rows as they fill up.
 func (t *table) add(ctx context.Context, fetches []kafka.Fetch) error {
@@ -291,22 +286,7 @@ func (t *table) evolve(ctx context.Context, p place, change *debezium.SchemaChan
 
 // writeChunk writes the live rows of the open chunk to the open data file.
 func (t *table) writeChunk(ctx context.Context) error {
-	if err := t.fillChunk(ctx); err != nil {
-		return err
-	}
-	if rows := t.batch.Chunk(); rows != nil {
-		return t.writeRows(ctx, rows)
-	}
-	return nil
-}
-
-// writeRows writes sealed rows to the open data file, and tells the batch where they stand.
-func (t *table) writeRows(ctx context.Context, rows *row.Rows) error {
-	file, first, err := t.draft.Write(ctx, rows)
-	if err != nil {
-		return fmt.Errorf("write rows: %w", err)
-	}
-	t.written += int64(rows.Bytes())
-	t.batch.Placed(file, first)
-	return nil
+	bytes, err := writeChunk(ctx, t.batch, t.draft)
+	t.written += bytes
+	return err
 }

@@ -1,14 +1,12 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/merge"
-	"github.com/cdcd-project/cdcd/internal/row"
 )
 
 // foldUnusual folds the event at hand if it needs more than its key and its row. It returns an error, and leaves the batch as it
@@ -102,20 +100,4 @@ func (t *table) columnNames(columns []int) string {
 		names = append(names, t.sink.Schema().Columns[c].Name)
 	}
 	return strings.Join(names, ", ")
-}
-
-// fillChunk writes those rows of the open chunk to the open data file that keep values of rows in files. Files are read once for a
-// chunk, however many of its rows need them.
-func (t *table) fillChunk(ctx context.Context) error {
-	at, columns := t.batch.Missing()
-	if len(at) == 0 {
-		return nil
-	}
-	err := t.draft.Kept(ctx, columns, at, func(first int, values *row.Rows) error {
-		return t.writeRows(ctx, t.batch.Fill(first, values))
-	})
-	if err != nil {
-		return fmt.Errorf("fill rows: %w", err)
-	}
-	return nil
 }

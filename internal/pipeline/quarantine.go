@@ -128,17 +128,9 @@ func (q *quarantine) add(ctx context.Context, r *Quarantined) error {
 }
 
 func (q *quarantine) writeChunk(ctx context.Context) error {
-	rows := q.batch.Chunk()
-	if rows == nil {
-		return nil
-	}
-	file, first, err := q.draft.Write(ctx, rows)
-	if err != nil {
-		return fmt.Errorf("write rows: %w", err)
-	}
-	q.written += int64(rows.Bytes())
-	q.batch.Placed(file, first)
-	return nil
+	bytes, err := writeChunk(ctx, q.batch, q.draft)
+	q.written += bytes
+	return err
 }
 
 // commit commits the open batch with the next count for a bookmark, as what an operator decided if name is not empty.

@@ -82,23 +82,6 @@ func (j *judge) commit(ctx context.Context, out []Replayed) error {
 	batch, draft := merge.NewBatch(j.table.Schema()), j.table.Draft()
 	defer draft.Discard()
 	j.decoder.Bind(j.table.Schema())
-	write := func(rows *row.Rows) error {
-		file, first, err := draft.Write(ctx, rows)
-		if err == nil {
-			batch.Placed(file, first)
-		}
-		return err
-	}
-	chunk := func() error {
-		at, columns := batch.Missing()
-		if err := draft.Kept(ctx, columns, at, func(first int, values *row.Rows) error { return write(batch.Fill(first, values)) }); err != nil {
-			return err
-		}
-		if rows := batch.Chunk(); rows != nil {
-			return write(rows)
-		}
-		return nil
-	}
 	for _, c := range j.found {
 		if c == nil {
 			continue
@@ -107,7 +90,7 @@ func (j *judge) commit(ctx context.Context, out []Replayed) error {
 			return err
 		}
 		if batch.Rows().Bytes() > chunkBytes {
-			if err := chunk(); err != nil {
+			if _, err := writeChunk(ctx, batch, draft); err != nil {
 				return err
 			}
 		}
@@ -115,7 +98,7 @@ func (j *judge) commit(ctx context.Context, out []Replayed) error {
 	if batch.Empty() {
 		return nil
 	}
-	if err := chunk(); err != nil {
+	if _, err := writeChunk(ctx, batch, draft); err != nil {
 		return err
 	}
 	change := sink.Change{Batch: batch, Draft: draft, Bookmark: j.mark}
