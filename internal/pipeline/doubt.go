@@ -18,7 +18,7 @@ const UnavailableValue = "unavailable_value"
 // values makes the row known again. An event that keeps values of a row in doubt would keep them by guess, and is set aside as well.
 //
 // All events of a key stand in one partition, or are held in their order (I13): so a key is in doubt wherever its events stand, and a
-// record whose key cannot be read puts any key of its partition in doubt. What this session sets aside is noted at once; what earlier ones
+// record whose key cannot be read puts any key of its partition in doubt, or of its topic, once keys had another form. What this session sets aside is noted at once; what earlier ones
 // did are the unresolved rows of the quarantine table, which are read when the first event comes that keeps values. What came after those,
 // up to the bookmark, is not known: more may be set aside than must be, and never less. For the same reason a session that reads again
 // what an interrupted one has read sets aside what that one did, or more.
@@ -94,27 +94,28 @@ func (d *doubts) settle(p partition, key []byte) {
 		delete(d.keys, string(key))
 		d.bytes -= len(key) + 64
 	}
-	at := d.any[p]
-	if at == nil || at.bytes > doubtBytes {
-		return
-	}
-	if _, known := at.known[string(key)]; !known {
-		if at.known == nil {
-			at.known = map[string]struct{}{}
+	for at, all := range d.any {
+		if _, known := all.known[string(key)]; known || at.topic != p.topic || all.bytes > doubtBytes {
+			continue
 		}
-		at.known[string(key)] = struct{}{}
-		at.bytes += len(key) + 64
+		if all.known == nil {
+			all.known = map[string]struct{}{}
+		}
+		all.known[string(key)] = struct{}{}
+		all.bytes += len(key) + 64
 	}
 }
 
-// about returns the record for which the row of a key is in doubt. any: it may as well be about another key.
-func (d *doubts) about(p partition, key []byte) (at coordinate, anyOne, inDoubt bool) {
+// about returns the record for which the row of a key is in doubt, whose events stand in a partition; moved: they may have stood in another
+// one of its topic. anyOne: the record may as well be about another key.
+func (d *doubts) about(p partition, key []byte, moved bool) (at coordinate, anyOne, inDoubt bool) {
 	if at, noted := d.keys[string(key)]; noted {
 		return at, false, true
 	}
-	if all := d.any[p]; all != nil {
-		_, known := all.known[string(key)]
-		return coordinate{p, all.offset}, true, !known
+	for at, all := range d.any {
+		if _, known := all.known[string(key)]; !known && (at == p || moved && at.topic == p.topic) {
+			return coordinate{at, all.offset}, true, true
+		}
 	}
 	return coordinate{}, false, false
 }
@@ -189,11 +190,17 @@ func (t *table) before(r *Quarantined) bool {
 
 // certain returns an error if the row of a key, whose values the event at hand keeps, is in doubt.
 func (t *table) certain(p place, key []byte) error {
-	at, anyOne, inDoubt := t.doubts.about(partition{p.topic, p.before.Partition}, key)
+	at, anyOne, inDoubt := t.doubts.about(partition{p.topic, p.before.Partition}, key, keysMoved(t.position, p.topic))
 	if !inDoubt {
 		return nil
 	}
 	return &debezium.Error{Reason: UnavailableValue, Detail: doubtful(t.columnNames(t.event.Unchanged), at, anyOne)}
+}
+
+// keysMoved reports whether a position tells that a topic's keys had another form before, with which they may have stood in other partitions.
+func keysMoved(b bookmark.Bookmark, topic string) bool {
+	at, _ := b.Topic(topic)
+	return at.Key != nil && at.Key.Was != ""
 }
 
 // doubtful says why an event is set aside that keeps the values of some columns.

@@ -198,3 +198,36 @@ func TestRowInDoubtWhoseKeyHasMovedKeepsNoValues(t *testing.T) {
 		}
 	}
 }
+
+// Once keys had another form, a record whose key cannot be read may be about keys that stand in other partitions by now.
+func TestAnyRowOfATopicIsInDoubtOnceKeysHaveMoved(t *testing.T) {
+	t.Parallel()
+	full, kept, fifth := document{"1", "a", "doc", "photo"}, document{"1", "b", unavailable, unavailable}, document{"5", "a", "d", "p"}
+	narrow := documents("shop")
+	wide := narrow
+	wide.columns = append([]column{{"id", connectLong}}, narrow.columns[1:]...)
+	for name, test := range map[string]struct {
+		home  int32 // Where the key's events stood before.
+		late  events
+		row   document
+		aside map[string]string
+	}{
+		"moved":  {0, wide, full, map[string]string{"0@1": "null_key", "1@1": pipeline.UnavailableValue}},
+		"stayed": {1, narrow, document{"1", "b", "doc", "photo"}, map[string]string{"0@0": "null_key"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newPartitionedWorld(t, 2, "shop")
+			target := lenient("d.t", 100, "shop")
+			late := test.late.in(1)
+			for _, r := range []*kgo.Record{narrow.in(test.home).put("c", full), narrow.keyless(full), late.put("c", fifth), late.put("u", kept)} {
+				w.produce(inOrder(r)...)
+				w.settle(target)
+			}
+			w.expect("d.t", []string{"id"}, map[string]string{"1": test.row.text(), "5": fifth.text()})
+			if diff := cmp.Diff(test.aside, w.aside("d.t")); diff != "" {
+				t.Errorf("in quarantine (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -87,7 +87,7 @@ func (j *judge) unkept(ctx context.Context, r *Quarantined, c *candidate, change
 			return fmt.Sprintf("it keeps values of its row, which %s may have changed, and that was set aside before it: replay both together, or mark that one as resolved "+
 				"with -dismiss if a later event counts, or if it has not changed the row", u), nil
 		}
-		if !same && u.told && slices.ContainsFunc(c.keys, u.isAbout) {
+		if !same && (u.told || u.topic == r.Topic && keysMoved(j.mark, r.Topic)) && slices.ContainsFunc(c.keys, u.isAbout) {
 			return fmt.Sprintf("it keeps values of its row, which %s may have changed, and nothing tells which of them came first: mark that one as resolved with -dismiss if a later event counts", u), nil
 		}
 	}
