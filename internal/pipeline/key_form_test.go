@@ -191,9 +191,11 @@ func TestKeyFormOutlivesACrash(t *testing.T) {
 			form, stood := k.form(), k.next("d.t", "shop", 0)
 			k.s.change(from, 40).change(to, 40)
 			release := k.sendHolding(1)
+			c := &wire{Catalog: k.catalog}
 			crash := func(o *pipeline.Options) {
 				k.change(o)
-				o.GracePeriod = time.Nanosecond // What is not committed is lost.
+				k.through(c)(o)
+				o.GracePeriod = time.Millisecond
 			}
 			tables := []pipeline.Table{k.tables[0]}
 			if passed {
@@ -207,6 +209,7 @@ func TestKeyFormOutlivesACrash(t *testing.T) {
 			} else {
 				k.eventually("what came before is committed", func() bool { return k.next("d.t", "shop", 0) > stood })
 			}
+			c.down.Store(true) // What is not committed is lost.
 			if err := p.stop(); err != nil {
 				t.Fatal(err)
 			}
