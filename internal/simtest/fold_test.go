@@ -147,6 +147,9 @@ func (f folding) keep(t *truth, l *logged) {
 		return
 	case from.open || may:
 		t.open[at] = l.Record
+		if own := doubtOf(l, l.key); aside && !t.doubts[own] {
+			t.doubts[own] = false // Later sessions read that it was set aside.
+		}
 		if !from.open && aside && !ever && !f.w.plan.has(actRollback) {
 			t.doubts[doubtOf(l, l.key)] = true
 			t.parted[l.key] = true

@@ -136,7 +136,7 @@ func (d *database) filler(topic string) []event {
 	var events []event
 	for hit := map[int32]bool{}; len(hit) < int(partitionsOf(topic)); hit[events[len(events)-1].record().Partition] = true {
 		d.fillers++
-		id := 5000 + d.fillers
+		id := 5_000_000 + d.fillers
 		switch topic {
 		case "s.shop":
 			events = append(events, d.upsertShop(id))

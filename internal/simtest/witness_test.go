@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/cdcd-project/cdcd/internal/bookmark"
+	"github.com/cdcd-project/cdcd/internal/pipeline"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
@@ -159,7 +161,11 @@ func (h *witness) Handle(ctx context.Context, r slog.Record) error {
 	case "dropped open batch":
 		r.Attrs(func(a slog.Attr) bool {
 			if err, ok := a.Value.Any().(error); ok && errors.Is(err, sink.ErrUnsettled) {
-				h.w.seen.left[h.table]++
+				name := h.table
+				if quarantine := name + pipeline.QuarantineSuffix; strings.Contains(err.Error(), quarantine) {
+					name = quarantine
+				}
+				h.w.seen.left[name]++
 			}
 			return true
 		})
