@@ -29,30 +29,10 @@ func (t *table) reject(ctx context.Context, p place, r *kgo.Record, err error) e
 
 // refuse halts the table at a record that cannot be applied. What came before it is committed, nothing after it is.
 func (t *table) refuse(ctx context.Context, p place, err error) error {
-	reason := halt.BadRecord
-	hint := fmt.Sprintf("cdcd table skip %s %s/%d@%d leaves the record out, and prints it first.", t.o.Sink.Name, p.topic, p.before.Partition, p.before.Next)
-	if change, ok := errors.AsType[*debezium.SchemaChange](err); ok {
-		reason, hint = halt.SchemaChange, "Undo the change in the source database and skip the records in between, or rebuild the table: "+change.Detail
-	}
+	reason, hint := t.refusal(p, err)
 	label := string(reason)
 	if bad, ok := errors.AsType[*debezium.Error](err); ok {
 		label = string(bad.Reason)
-	}
-	if errors.Is(err, errUnordered) {
-		reason, hint = halt.KeyUnordered, hintUnordered
-		label = string(reason)
-	}
-	if errors.Is(err, errDisorder) {
-		reason, hint = halt.KeyUnordered, hintDisorder
-		label = string(reason)
-	}
-	if errors.Is(err, errTruncate) {
-		reason, hint = t.truncateHalt(hint)
-		label = string(reason)
-	}
-	if big, ok := errors.AsType[*overBudgetError](err); ok {
-		reason, hint = halt.RecordOverBudget, fmt.Sprintf("Raise memory.batches far above %d bytes, and restart.", big.bytes)
-		label = string(reason)
 	}
 	t.metrics.consumed.Inc()
 	t.metrics.refused(label)
@@ -62,6 +42,26 @@ func (t *table) refuse(ctx context.Context, p place, err error) error {
 		return err // The record is met again, after what came before it has been committed.
 	}
 	return halted
+}
+
+// refusal returns why the table halts at a record that err refuses, and what to do.
+func (t *table) refusal(p place, err error) (reason halt.Reason, hint string) {
+	var change *debezium.SchemaChange
+	var big *overBudgetError
+	skip := fmt.Sprintf("cdcd table skip %s %s/%d@%d leaves the record out, and prints it first.", t.o.Sink.Name, p.topic, p.before.Partition, p.before.Next)
+	switch {
+	case errors.As(err, &change):
+		return halt.SchemaChange, "Undo the change in the source database and skip the records in between, or rebuild the table: " + change.Detail
+	case errors.Is(err, errUnordered):
+		return halt.KeyUnordered, hintUnordered
+	case errors.Is(err, errDisorder):
+		return halt.KeyUnordered, hintDisorder
+	case errors.Is(err, errTruncate):
+		return t.truncateHalt(skip)
+	case errors.As(err, &big):
+		return halt.RecordOverBudget, fmt.Sprintf("Raise memory.batches far above %d bytes, and restart.", big.bytes)
+	}
+	return halt.BadRecord, skip
 }
 
 // recordError says which record could not be applied, and why.
