@@ -7,12 +7,11 @@ IMAGE   ?= cdcd:$(VERSION)
 # The tools have a go.mod of their own, so that the program's go.mod names only what the program needs.
 LINTER  := go tool -modfile=tools/go.mod golangci-lint
 CC_PATH := $(shell command -v "$$(go env CC)")
-RACE    := $(CC_PATH)
 
 .PHONY: check build test lint fmt vet demo soak e2e image clean
 
 check: lint vet
-	$(if $(RACE),go test -race -short -timeout 20m ./...,@echo "no C compiler: the tests run WITHOUT the race detector" >&2)
+	$(if $(CC_PATH),go test -race -short -timeout 20m ./...,@echo "no C compiler: the tests run WITHOUT the race detector" >&2)
 	go test ./...
 
 build:

@@ -95,9 +95,14 @@ func (t *table) isHeld(topic string, number int32) bool {
 }
 
 func (t *table) partitions() int {
+	return partitionsIn(t.position, t.o.Topics)
+}
+
+// partitionsIn returns how many partitions of some topics a bookmark stands in.
+func partitionsIn(b bookmark.Bookmark, topics []string) int {
 	n := 0
-	for _, name := range t.o.Topics {
-		topic, _ := t.position.Topic(name)
+	for _, name := range topics {
+		topic, _ := b.Topic(name)
 		n += len(topic.Partitions)
 	}
 	return n

@@ -18,10 +18,11 @@ const UnavailableValue = "unavailable_value"
 // values makes the row known again. An event that keeps values of a row in doubt would keep them by guess, and is set aside as well.
 //
 // All events of a key stand in one partition, or are held in their order (I13): so a key is in doubt wherever its events stand, and a
-// record whose key cannot be read puts any key of its partition in doubt, or of its topic, once keys had another form. What this session sets aside is noted at once; what earlier ones
-// did are the unresolved rows of the quarantine table, which are read when the first event comes that keeps values. What came after those,
-// up to the bookmark, is not known: more may be set aside than must be, and never less. For the same reason a session that reads again
-// what an interrupted one has read sets aside what that one did, or more.
+// record whose key cannot be read puts any key of its partition in doubt, or of its topic, once keys had another form.
+//
+// What this session sets aside is noted at once; what earlier ones did are the unresolved rows of the quarantine table, which are read
+// when the first event comes that keeps values. What came after those, up to the bookmark, is not known: more may be set aside than must
+// be, and never less. For the same reason a session that reads again what an interrupted one has read sets aside what that one did, or more.
 type doubts struct {
 	from   bookmark.Bookmark     // Where the session began to read.
 	read   bool                  // What was set aside before that is known.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/merge"
+	"github.com/cdcd-project/cdcd/internal/sink"
 )
 
 // foldUnusual folds the event at hand if it needs more than its key and its row. It returns an error, and leaves the batch as it
@@ -73,12 +74,8 @@ const hintUnordered = "Feed the table from one partition; or configure a key tha
 // one by now.
 func (t *table) source(p place) (merge.Source, error) {
 	ev := &t.event
-	key := ev.Key
-	from, ok := t.sink.Source(t.batch, key, false)
-	if !ok && ev.OldKey != nil {
-		key = ev.OldKey
-		from, ok = t.sink.Source(t.batch, key, false)
-	} else if !ok && t.partitions() == 1 {
+	from, key, ok := keptRow(t.sink, t.batch, ev)
+	if !ok && ev.OldKey == nil && t.partitions() == 1 {
 		if old, told := t.decoder.ReplacedKey(); told {
 			key = old
 			from, ok = t.sink.Source(t.batch, key, true)
@@ -92,6 +89,15 @@ func (t *table) source(p place) (merge.Source, error) {
 		return from, err
 	}
 	return from, t.certain(p, key)
+}
+
+// keptRow returns where the row of an event's own key stands, or else that of the key from which it moves the row.
+func keptRow(s *sink.Table, batch *merge.Batch, ev *debezium.Event) (from merge.Source, key []byte, ok bool) {
+	if from, ok = s.Source(batch, ev.Key, false); ok || ev.OldKey == nil {
+		return from, ev.Key, ok
+	}
+	from, ok = s.Source(batch, ev.OldKey, false)
+	return from, ev.OldKey, ok
 }
 
 func (t *table) columnNames(columns []int) string {

@@ -163,12 +163,13 @@ func (q *quarantine) close() {
 // unresolved calls f with the coordinate, key, value and reason of each unresolved record whose coordinate f wants, in no order. The
 // record is valid until f returns.
 func (q *quarantine) unresolved(ctx context.Context, want func(*Quarantined) bool, f func(*Quarantined) error) error {
+	schema := quarantineSchema()
 	return q.sink.Values(ctx, []string{columnKey, columnValue, columnReason, columnResolvedAt}, func(key []byte) bool {
-		r, ok := readCoordinate(key)
+		r, ok := readCoordinate(schema, key)
 		return ok && want(&r)
 	}, func(key []byte, values *row.Rows, i int) error {
 		if v := values.Vectors; v[3].IsNull(i) {
-			r, _ := readCoordinate(key)
+			r, _ := readCoordinate(schema, key)
 			r.Key, r.Value, r.Reason = bytesOf(&v[0], i), bytesOf(&v[1], i), string(v[2].Slice(i))
 			return f(&r)
 		}

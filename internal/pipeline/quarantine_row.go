@@ -172,9 +172,9 @@ func checkQuarantine(have *row.Schema) error {
 	return nil
 }
 
-// readCoordinate reads what appendKey has written.
-func readCoordinate(key []byte) (r Quarantined, ok bool) {
-	rows, err := quarantineSchema().ReadKey(key)
+// readCoordinate reads what appendKey has written; s is quarantineSchema's.
+func readCoordinate(s *row.Schema, key []byte) (r Quarantined, ok bool) {
+	rows, err := s.ReadKey(key)
 	if err != nil {
 		return r, false
 	}

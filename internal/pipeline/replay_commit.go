@@ -11,7 +11,6 @@ import (
 	"github.com/cdcd-project/cdcd/internal/debezium"
 	"github.com/cdcd-project/cdcd/internal/invariant"
 	"github.com/cdcd-project/cdcd/internal/merge"
-	"github.com/cdcd-project/cdcd/internal/registry"
 	"github.com/cdcd-project/cdcd/internal/row"
 	"github.com/cdcd-project/cdcd/internal/sink"
 )
@@ -53,20 +52,9 @@ func (j *judge) decode(ctx context.Context, r *kgo.Record, evolve bool) error {
 	}
 }
 
-// errNoAnswer says that the schema registry could not be asked.
-var errNoAnswer = errors.New("ask the schema registry")
-
 // learn gets a schema that a record needs, and tells a decoder.
 func (j *judge) learn(ctx context.Context, d *debezium.Decoder, needed *debezium.SchemaNeeded) error {
-	if j.o.Registry == nil {
-		d.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
-		return nil
-	}
-	schema, err := j.o.Registry.Schema(ctx, needed.Ref)
-	if err = registry.Tell(d, needed, schema, err); err != nil {
-		return fmt.Errorf("%w: %w", errNoAnswer, err)
-	}
-	return nil
+	return learnFrom(j.o.Registry, d, needed, func() (debezium.WriterSchema, error) { return j.o.Registry.Schema(ctx, needed.Ref) })
 }
 
 func recordOf(r *kgo.Record) debezium.Record {
@@ -119,9 +107,7 @@ func (j *judge) fold(r *kgo.Record, batch *merge.Batch) error {
 	var from merge.Source
 	if ev.Unchanged != nil {
 		var ok bool
-		if from, ok = j.table.Source(batch, ev.Key, false); !ok && ev.OldKey != nil { // As the pipeline has it.
-			from, ok = j.table.Source(batch, ev.OldKey, false)
-		}
+		from, _, ok = keptRow(j.table, batch, ev)
 		invariant.Check(ok, "I4: the row is not there that offset %d keeps values of", r.Offset)
 	}
 	if ev.OldKey != nil {
@@ -207,11 +193,4 @@ func (o *ReplayOptions) mark(ctx context.Context, out []Replayed) error {
 	return nil
 }
 
-func (j *judge) partitions() int {
-	n := 0
-	for _, name := range j.o.Table.Topics {
-		topic, _ := j.mark.Topic(name)
-		n += len(topic.Partitions)
-	}
-	return n
-}
+func (j *judge) partitions() int { return partitionsIn(j.mark, j.o.Table.Topics) }

@@ -45,13 +45,23 @@ func (t *table) learn(ctx context.Context, p place, needed *debezium.SchemaNeede
 
 // learnAside is learn for a decoder of records that were set aside. It commits nothing meanwhile: an event may be half folded.
 func (t *table) learnAside(ctx context.Context, d *debezium.Decoder, needed *debezium.SchemaNeeded) error {
-	if t.d.o.Registry == nil {
+	return learnFrom(t.d.o.Registry, d, needed, func() (debezium.WriterSchema, error) {
+		t.metrics.awaited.Set(1)
+		defer t.metrics.awaited.Set(0)
+		return t.ask(ctx, needed.Ref, 0)
+	})
+}
+
+// errNoAnswer says that the schema registry could not be asked.
+var errNoAnswer = errors.New("ask the schema registry")
+
+// learnFrom tells a decoder of a schema that it needs, or that there is no registry which could have it. The error is errNoAnswer.
+func learnFrom(r *registry.Client, d *debezium.Decoder, needed *debezium.SchemaNeeded, ask func() (debezium.WriterSchema, error)) error {
+	if r == nil {
 		d.RefuseSchema(needed, debezium.UnknownSchema, "no schema registry is configured")
 		return nil
 	}
-	t.metrics.awaited.Set(1)
-	defer t.metrics.awaited.Set(0)
-	schema, err := t.ask(ctx, needed.Ref, 0)
+	schema, err := ask()
 	if err = registry.Tell(d, needed, schema, err); err != nil {
 		return fmt.Errorf("%w: %w", errNoAnswer, err)
 	}

@@ -112,7 +112,7 @@ func valueMutations() []mutation {
 		{
 			name: "a repeated move keeps the values of the row that has the old key by now",
 			edits: []edit{
-				{"pipeline/partial.go", "} else if !ok && t.partitions() == 1 {", "} else if (!ok || MUTATED) && t.partitions() == 1 {"},
+				{"pipeline/partial.go", "if !ok && ev.OldKey == nil && t.partitions() == 1 {", "if (!ok || MUTATED) && ev.OldKey == nil && t.partitions() == 1 {"},
 				{
 					"pipeline/partial.go", "\t\t\tfrom, ok = t.sink.Source(t.batch, key, true)\n",
 					"\t\t\tif old, has := t.sink.Source(t.batch, key, true); has || !MUTATED {\n\t\t\t\tfrom, ok = old, has\n\t\t\t}\n",
